@@ -1,0 +1,54 @@
+# Generated from spec/openapi.yaml by `python3 scripts/regenerate.py`. Do not edit; edit the source and run it.
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, cast
+
+from attrs import define as _attrs_define
+
+T = TypeVar("T", bound="OnCommand")
+
+
+@_attrs_define
+class OnCommand:
+    """Switch on or close.
+
+    Attributes:
+        device_id (str): The device, as named by device synchronization.
+        cmd_type (Literal['on']): Always `on`.
+    """
+
+    device_id: str
+    cmd_type: Literal["on"]
+
+    def to_dict(self) -> dict[str, Any]:
+        device_id = self.device_id
+
+        cmd_type = self.cmd_type
+
+        field_dict: dict[str, Any] = {}
+
+        field_dict.update(
+            {
+                "device_id": device_id,
+                "cmd_type": cmd_type,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        d = dict(src_dict)
+        device_id = d.pop("device_id")
+
+        cmd_type = cast(Literal["on"], d.pop("cmd_type"))
+        if cmd_type != "on":
+            raise ValueError(f"cmd_type must match const 'on', got '{cmd_type}'")
+
+        on_command = cls(
+            device_id=device_id,
+            cmd_type=cmd_type,
+        )
+
+        return on_command
