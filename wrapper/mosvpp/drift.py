@@ -1,0 +1,43 @@
+"""Surprises are data: what Molecule sends and this version does not know is handed to the partner, not raised."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import msgspec
+
+__all__ = ["Drift", "DriftKind", "OnDrift", "report"]
+
+DriftKind: TypeAlias = Literal[
+    "unknown_field", "unknown_word", "unexpected_shape", "time_without_offset", "clock_skew"
+]
+
+
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
+    """One surprise.
+
+    `operation` is the operation of the spec (`submit_dispatch`, `receive_data_push`, …), `path` the JSON path of the
+    surprise, `detail` the field name, the word, or a sentence.
+    """
+
+    kind: DriftKind
+    operation: str
+    path: str
+    detail: str
+
+
+OnDrift: TypeAlias = Callable[[Drift], object]
+
+_log = logging.getLogger("mosvpp")
+
+
+def report(on_drift: OnDrift | None, drift: Drift) -> None:
+    """Hand a surprise to the partner's function; a fault in it is logged and cannot lose a receipt or a delivery."""
+    if on_drift is None:
+        return
+    try:
+        on_drift(drift)
+    except Exception:
+        _log.exception("on_drift raised an error for %s at %s", drift.kind, drift.path)

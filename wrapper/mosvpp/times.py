@@ -1,0 +1,90 @@
+"""Instants: local time in, UTC out, whole seconds on the wire.
+
+A duration is always added in UTC, so that an hour is an hour on the night when the clocks change.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from .errors import RuleError
+
+__all__ = ["read_instant", "slot_time", "to_instant", "to_wire"]
+
+
+def slot_time(when: str | datetime, *, tz: str | ZoneInfo, fold: int | None = None) -> datetime:
+    """Turn a local wall-clock time into the UTC instant that a slot wants.
+
+    `when` is ISO 8601 without an offset (`"2026-03-29 03:30"`) or a naive datetime; `tz` an IANA name. In the hour that
+    happens twice in autumn, `fold=0` means the first and `fold=1` the second.
+
+    Raises `RuleError` for a time that does not exist in the zone, for an ambiguous one without `fold`, for a time that
+    already has an offset, and for an unknown zone.
+    """
+    local = _parsed(when)
+    zone = _zone(tz)
+    if local.tzinfo is not None:
+        msg = f"{when} already has an offset; leave tz out and pass it as it is, or give the local time without one"
+        raise RuleError(msg, path="when", rule="local_time")
+    if fold not in (None, 0, 1):
+        raise RuleError(f"fold is 0 (the first time) or 1 (the second), not {fold!r}", path="fold", rule="fold")
+    first, second = (local.replace(tzinfo=zone, fold=turn) for turn in (0, 1))
+    if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local:
+        msg = f"{local} does not exist in {zone.key}: the clocks are put forward over it"
+        raise RuleError(msg, path="when", rule="local_time_exists")
+    if first.utcoffset() != second.utcoffset() and fold is None:
+        msg = f"{local} happens twice in {zone.key}; say fold=0 for the first time or fold=1 for the second"
+        raise RuleError(msg, path="when", rule="local_time_unambiguous")
+    return to_instant(second if fold else first, path="when")
+
+
+def to_instant(when: object, *, path: str) -> datetime:
+    """An aware datetime as UTC in whole seconds (a fraction is cut off); anything else is a `RuleError`."""
+    if not isinstance(when, datetime):
+        msg = f"{when!r} is no datetime; use an aware one, for example slot_time('2026-03-29 03:30', tz='Europe/Berlin')"
+        raise RuleError(msg, path=path, rule="type", evidence=("times.utc",))
+    if when.utcoffset() is None:
+        msg = f"{when} has no time zone; use slot_time(…, tz='Europe/Berlin') or .replace(tzinfo=UTC)"
+        raise RuleError(msg, path=path, rule="aware_time", evidence=("times.utc",))
+    try:
+        return when.astimezone(UTC).replace(microsecond=0, fold=0)
+    except OverflowError:
+        raise RuleError(f"{when} is out of range in UTC", path=path, rule="range") from None
+
+
+def to_wire(instant: datetime) -> str:
+    """A UTC instant as MosVPP's samples write it: `2024-01-05T00:00:00Z`."""
+    return instant.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def read_instant(text: str) -> tuple[datetime, bool]:
+    """Read a time that Molecule sent; the second value says whether it had an offset (evidence times.reading).
+
+    Without an offset it is taken as UTC. Digits beyond microseconds are cut off. Raises `ValueError`.
+    """
+    instant = datetime.fromisoformat(text)
+    offset = instant.utcoffset()
+    if offset is None:
+        return instant.replace(tzinfo=UTC), False
+    return (instant.replace(tzinfo=UTC) if offset == timedelta(0) else instant.astimezone(UTC)), True
+
+
+def _parsed(when: object) -> datetime:
+    if isinstance(when, datetime):
+        return when
+    try:
+        return datetime.fromisoformat(str(when).strip())
+    except ValueError:
+        msg = f"{when!r} is no time; write it like 2026-03-29 03:30"
+        raise RuleError(msg, path="when", rule="format") from None
+
+
+def _zone(tz: str | ZoneInfo) -> ZoneInfo:
+    if isinstance(tz, ZoneInfo):
+        return tz
+    try:
+        return ZoneInfo(tz)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        msg = f"{tz!r} is no time zone that this machine knows; use an IANA name such as Europe/Berlin"
+        raise RuleError(msg, path="tz", rule="time_zone") from None

@@ -1,0 +1,140 @@
+"""Power as a type, so that a bare number is never mistaken for one.
+
+    >>> 5 * kW
+    5 kW
+    >>> (250 * w).kilowatts
+    0.25
+
+The unit is kept as given, since MosVPP takes exactly `w`, `kW` and `MW` (evidence units.power_unit). Powers compare by
+size, whatever their units. A power has no direction and so is never negative: charge or discharge says which way.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import total_ordering
+from math import isfinite
+from typing import Any, ClassVar, NoReturn
+
+from .errors import RuleError
+
+__all__ = ["MW", "Power", "kW", "power_of", "w"]
+
+_EXPONENTS = {"w": 0, "kW": 3, "MW": 6}
+
+
+@total_ordering
+class Power:
+    """A power: a number that is not negative, and one of the units `w`, `kW`, `MW`. Immutable.
+
+    Write `5 * kW` rather than calling this. Raises `RuleError` for a negative number, NaN, infinity, anything that is
+    no number, and any other unit.
+    """
+
+    __slots__ = ("_unit", "_value")
+    __match_args__: ClassVar = ("value", "unit")
+
+    _value: float
+    _unit: str
+
+    def __init__(self, value: float | Decimal, unit: str) -> None:
+        object.__setattr__(self, "_value", _number(value))
+        if unit not in _EXPONENTS:
+            raise RuleError(_no_such_unit(unit), path="unit", rule="enum", evidence=("units.spelling",))
+        object.__setattr__(self, "_unit", unit)
+
+    @property
+    def value(self) -> float:
+        """The number in `unit`."""
+        return self._value
+
+    @property
+    def unit(self) -> str:
+        """The unit as MosVPP spells it: `w`, `kW` or `MW`."""
+        return self._unit
+
+    @property
+    def watts(self) -> float:
+        """The power in watts."""
+        return float(self._exact())
+
+    @property
+    def kilowatts(self) -> float:
+        """The power in kilowatts."""
+        return float(self._exact().scaleb(-3))
+
+    @property
+    def megawatts(self) -> float:
+        """The power in megawatts."""
+        return float(self._exact().scaleb(-6))
+
+    def _exact(self) -> Decimal:
+        # The shortest text of a float, moved by a power of ten: 0.1 kW is 100 w, without a rounding error.
+        return Decimal(repr(self._value)).scaleb(_EXPONENTS[self._unit])
+
+    def __mul__(self, factor: float | Decimal) -> Power:
+        if isinstance(factor, Power):
+            return NotImplemented
+        return Power(float(Decimal(repr(self._value)) * Decimal(repr(_number(factor)))), self._unit)
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: Power) -> Power:
+        if not isinstance(other, Power):
+            return NotImplemented
+        return Power(float((self._exact() + other._exact()).scaleb(-_EXPONENTS[self._unit])), self._unit)
+
+    def __eq__(self, other: object) -> bool:
+        return self._exact() == other._exact() if isinstance(other, Power) else NotImplemented
+
+    def __lt__(self, other: Power) -> bool:
+        return self._exact() < other._exact() if isinstance(other, Power) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._exact())
+
+    def __repr__(self) -> str:
+        return f"{self._value:g} {self._unit}" if self._value == float(f"{self._value:g}") else f"{self._value} {self._unit}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Power, (self._value, self._unit)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        msg = f"a Power cannot be changed (tried to set {name})"
+        raise AttributeError(msg)
+
+    __delattr__ = __setattr__  # type: ignore[assignment]  # the same refusal, whatever the signature
+
+
+def _number(value: float | Decimal) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        msg = f"a power is made of a number and a unit, as in 5 * kW; {value!r} is no number"
+        raise RuleError(msg, path="value", rule="type")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = float("inf")
+    if not isfinite(number):
+        raise RuleError(f"{value} is not a finite number", path="value", rule="finite", evidence=("behaviour.json_only",))
+    if number < 0:
+        msg = f"a power is a magnitude, and {value} is negative: the direction is in charge or discharge"
+        raise RuleError(msg, path="value", rule="minimum", evidence=("dispatch.no_negative",))
+    return number + 0.0  # turns -0.0 into 0.0
+
+
+def _no_such_unit(unit: object) -> str:
+    hint = " (mW and mw would be milliwatts, 10⁹ apart from MW)" if str(unit) in {"mW", "mw"} else ""
+    return f"{unit!r} is no unit of power here; use w, kW or MW, spelled exactly so{hint}"
+
+
+def power_of(value: object, *, path: str) -> Power:
+    """Insist on a `Power`; the error for a bare number says how to write one."""
+    if isinstance(value, Power):
+        return value
+    hint = f", as in {value} * kW" if isinstance(value, int | float) and not isinstance(value, bool) else ", as in 5 * kW"
+    raise RuleError(f"{value!r} is no power: give it a unit{hint}", path=path, rule="type", evidence=("units.power_unit",))
+
+
+w = Power(1, "w")
+kW = Power(1, "kW")  # noqa: N816  the unit's own spelling
+MW = Power(1, "MW")
