@@ -1,0 +1,122 @@
+"""The specification itself, as shipped beside the generated code: what a request may look like, and why.
+
+The JSON Schema of the document is checked by jsonschema-rs. A fault is told with its JSON path, the keyword that it
+breaks, and the evidence ids that stand nearest to that keyword in the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from .errors import RuleError
+
+__all__ = ["document", "evidence_at", "json_path", "schema_faults", "server_path", "x_rules"]
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document that the generated code was made from."""
+    text = files("mosvpp_api").joinpath("openapi.json").read_bytes()
+    return msgspec.json.decode(text, type=dict[str, Any])
+
+
+def server_path(api_version: str) -> str:
+    """The path in front of every operation, for example `/v1/api/gateway`."""
+    url: str = document()["servers"][0]["url"]
+    return url.replace("{origin}", "").replace("{api_version}", api_version)
+
+
+@cache
+def _validator(schema: str) -> Any:
+    import jsonschema_rs
+
+    reference = {"$ref": f"#/components/schemas/{schema}", "components": document()["components"]}
+    return jsonschema_rs.Draft202012Validator(reference, validate_formats=True)
+
+
+def schema_faults(schema: str, body: Any) -> list[RuleError]:
+    """Everything in which `body` departs from the named schema, as errors to raise or to report; mostly empty."""
+    validator = _validator(schema)
+    if validator.is_valid(body):
+        return []
+    return [_fault(error, body) for found in validator.iter_errors(body) for error in _told(found, body)]
+
+
+def _told(error: Any, body: Any) -> Iterator[Any]:
+    """For a oneOf, the faults within the branch that the item asked for by its cmd_type."""
+    if error.kind.name != "oneOf":
+        yield error
+        return
+    item = _at(body, error.instance_path)
+    branches = error.kind.context
+    wanted = item.get("cmd_type") if isinstance(item, dict) else None
+    for branch in branches:
+        if not any(_is_wrong_type(fault) for fault in branch) and (wanted is not None or not isinstance(item, dict)):
+            yield from branch
+            return
+    # No branch fits: either there is no cmd_type, or one that does not exist. Any branch tells the first.
+    telling = min(branches, key=len)
+    yield from [fault for fault in telling if fault.kind.name == "required" and "cmd_type" in fault.message] or [error]
+
+
+def _is_wrong_type(fault: Any) -> bool:
+    return fault.kind.name == "const" and fault.instance_path[-1:] == ["cmd_type"]
+
+
+def _fault(error: Any, body: Any) -> RuleError:
+    path, keyword = list(error.instance_path), error.kind.name
+    message = error.message
+    if keyword == "oneOf":
+        item = _at(body, path)
+        words = ", ".join(document()["components"]["schemas"]["SiteCommandItem"]["discriminator"]["mapping"])
+        message = f"{item.get('cmd_type') if isinstance(item, dict) else item!r} is none of: {words}"
+        path, keyword = [*path, "cmd_type"], "enum"
+    about = _description(error.schema_path)
+    return RuleError(
+        f"{message}. {about}" if about else message,
+        path=json_path(path),
+        rule=keyword,
+        evidence=evidence_at(error.schema_path),
+    )
+
+
+def _at(value: Any, path: Sequence[str | int]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _nodes(schema_path: Sequence[str | int]) -> list[dict[str, Any]]:
+    """The objects of the document on the way to a keyword, nearest first."""
+    node: Any = document()
+    nodes = []
+    for step in schema_path:
+        node = node[step]
+        if isinstance(node, dict):
+            nodes.append(node)
+    return nodes[::-1]
+
+
+def evidence_at(schema_path: Sequence[str | int]) -> tuple[str, ...]:
+    """The evidence ids of the nearest object on the way to `schema_path` that has some."""
+    return next((tuple(node["x-evidence"]) for node in _nodes(schema_path) if "x-evidence" in node), ())
+
+
+def _description(schema_path: Sequence[str | int]) -> str:
+    return next((str(node["description"]) for node in _nodes(schema_path) if "description" in node), "")
+
+
+def json_path(steps: Sequence[str | int]) -> str:
+    """`["event_slots", 0, "priority"]` as `$.event_slots[0].priority`."""
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+
+
+@cache
+def x_rules(schema: str) -> dict[str, dict[str, Any]]:
+    """The rules that the document states for a schema beyond what JSON Schema can say, by their ids."""
+    return {rule["id"]: rule for rule in document()["components"]["schemas"][schema].get("x-rules", [])}

@@ -1,0 +1,44 @@
+"""What the values of this package share: they cannot be changed, and they go to JSON and back without a loss."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import msgspec
+
+from .errors import RuleError
+from .units import Power
+
+__all__ = ["Value"]
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """An immutable value with a JSON form of our own (not the wire form)."""
+
+    def to_json(self) -> str:
+        """The value as JSON text, indented for people; `from_json` gives an equal value back."""
+        return msgspec.json.format(msgspec.json.encode(self, enc_hook=_encode), indent=2).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `to_json` wrote. Raises `RuleError` for anything else."""
+        try:
+            return msgspec.json.decode(text, type=cls, dec_hook=_decode)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            msg = f"this is no {cls.__name__} as to_json() writes it: {error}"
+            raise RuleError(msg, rule="json") from None
+
+
+def _encode(value: Any) -> str:
+    if isinstance(value, Power):
+        return f"{value.value!r} {value.unit}"
+    msg = f"{type(value).__name__} has no JSON form"
+    raise NotImplementedError(msg)
+
+
+def _decode(wanted: type, value: Any) -> Power:
+    if wanted is not Power:
+        msg = f"{wanted.__name__} has no JSON form"
+        raise NotImplementedError(msg)
+    number, _, unit = str(value).partition(" ")
+    return Power(float(number), unit)

@@ -1,0 +1,376 @@
+"""The two clients. `Client` blocks, `AsyncClient` awaits; they do the same, through the same flows."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+from urllib.request import getproxies, proxy_bypass
+from uuid import UUID
+
+import httpx
+
+from ._calls import Attempt, Calls, Flow, Pause, Request
+from ._contract import document
+from ._transport import AsyncDeadlineTransport, DeadlineTransport, send, send_async
+from .auth import ApiKey
+from .clock import Clock, SystemClock
+from .commands import DeviceCommand
+from .drift import OnDrift
+from .errors import RuleError
+from .models import DeviceList
+from .receipts import CommandReceipt, DispatchReceipt
+from .retry import RetryPolicy
+from .slots import EventSlot
+from .statuses import read_status
+from .timeouts import Timeout
+
+__all__ = ["AsyncClient", "Client"]
+
+T = TypeVar("T")
+
+DEFAULT_BASE_URL: str = document()["servers"][0]["variables"]["origin"]["default"]
+
+
+class _Shell:
+    """What both clients are made from."""
+
+    def __init__(
+        self,
+        api_key: str | Callable[[], str] | None = None,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        api_version: str = "v1",
+        allow_live: bool = False,
+        timeout: float | Timeout = 30,
+        retry: RetryPolicy | None = None,
+        clock: Clock | None = None,
+        on_drift: OnDrift | None = None,
+        statuses: Mapping[str, str] | None = None,
+    ) -> None:
+        self._origin = _origin(base_url)
+        self._timeout = Timeout.of(timeout)
+        self._clock = clock or SystemClock()
+        self._urls: dict[str, httpx.URL] = {}
+        if not isinstance(allow_live, bool):
+            raise RuleError("allow_live is True or False", path="allow_live", rule="type")
+        for word, status in (statuses or {}).items():
+            _checked_status(word, status)
+        self._calls = Calls(
+            key=ApiKey(api_key),
+            api_version=_segment(api_version),
+            allow_live=allow_live,
+            retry=retry or RetryPolicy(),
+            clock=self._clock,
+            on_drift=on_drift,
+            statuses=dict(statuses or {}) or None,
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={str(self._origin)!r})"
+
+    def _url(self, path: str) -> httpx.URL:
+        url = self._urls.get(path)
+        if url is None:
+            if len(self._urls) > 10_000:  # noqa: PLR2004  a few for each site; no need for anything finer
+                self._urls.clear()
+            url = self._urls[path] = httpx.URL(f"{self._origin}{path}")
+        return url
+
+
+class Client(_Shell):
+    """Calls MosVPP, and blocks until the answer is there. May be shared by threads; use it as a context manager.
+
+    `api_key` is the partner's key, or a function that returns the current one; without it the environment variable
+    MOSVPP_API_KEY is read. `base_url` is the origin without the version. `allow_live` arms live dispatch and site
+    commands, which move real devices. A plain number as `timeout` is the total deadline of one attempt, in seconds.
+    `retry` says how often a request is sent again where that is safe (see `mosvpp.retry`). `proxy` is a URL;
+    `trust_env` reads one from the environment. `transport` is any httpx transport, for tests. `on_drift` is called with
+    each surprise, and `statuses` adds status words, as in `{"DONE": "completed"}`.
+
+    Raises `RuleError` for arguments that make no sense; every other error is in `mosvpp.errors`.
+    """
+
+    def __init__(
+        self,
+        api_key: str | Callable[[], str] | None = None,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        api_version: str = "v1",
+        allow_live: bool = False,
+        timeout: float | Timeout = 30,
+        retry: RetryPolicy | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        ssl_context: ssl.SSLContext | None = None,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock | None = None,
+        on_drift: OnDrift | None = None,
+        statuses: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(
+            api_key,
+            base_url=base_url,
+            api_version=api_version,
+            allow_live=allow_live,
+            timeout=timeout,
+            retry=retry,
+            clock=clock,
+            on_drift=on_drift,
+            statuses=statuses,
+        )
+        self._transport = transport or DeadlineTransport(*_connection(self._origin, ssl_context, proxy, trust_env))
+
+    def sync_devices(self, molecule_id: str) -> DeviceList:
+        """Learn the devices of a site. Repeated on transient failures, since it changes nothing.
+
+        Raises `UnreachableError` when no answer came, `RejectedError` for a 4xx, `UnexpectedResponseError` for a 5xx
+        or a body that is no device list.
+        """
+        return self._run(self._calls.sync_devices(molecule_id))
+
+    def submit_dispatch(
+        self, molecule_id: str, slots: EventSlot | Sequence[EventSlot], *, mode: Literal["test", "live"]
+    ) -> DispatchReceipt:
+        """Submit events for a site, and get the receipt.
+
+        Whether `mode="test"` moves any hardware is not known (unknown.test_mode_effect). An `event_id` that was
+        submitted before is updated by this (inferred: dispatch.update_by_same_id).
+
+        Look at `receipt.outcome`: accepted, partially_accepted or unknown. Raises `RuleError` when nothing was sent
+        because a rule forbids it (`mode="live"` without `allow_live=True` too), `UnreachableError` when nothing could
+        be sent, `RejectedError` when Molecule refused all of it, `OutcomeUnknownError` when the request may have been
+        received, and `UnexpectedResponseError` for a redirect and the like.
+        """
+        return self._run(self._calls.submit_dispatch(molecule_id, slots, mode))
+
+    def cancel_dispatch(self, receipt: DispatchReceipt) -> DispatchReceipt:
+        """Cancel all events of a receipt: same site, same mode, same ids (inferred: dispatch.update_by_same_id).
+
+        A cancellation may be repeated by itself until the end of an event. Raises like `submit_dispatch`.
+        """
+        return self._run(self._calls.cancel_dispatch(receipt))
+
+    def submit_site_command(
+        self,
+        molecule_id: str,
+        commands: DeviceCommand | Sequence[DeviceCommand],
+        *,
+        duration: timedelta,
+        scmd_id: str | UUID | None = None,
+    ) -> CommandReceipt:
+        """Command devices of a site, at once, for `duration` (whole seconds, at least one).
+
+        There is no test mode and no undo but another command; what a device does after `duration` is not known
+        (command.no_test_mode, command.no_cancel, unknown.after_scmd_secs). Needs `allow_live=True`. Raises like
+        `submit_dispatch`.
+        """
+        return self._run(self._calls.submit_site_command(molecule_id, commands, duration, scmd_id))
+
+    def resend(self, request: Request) -> Any:
+        """Send the identical request once more, because you decided to; see `OutcomeUnknownError`.
+
+        Returns what the first call would have returned. Raises like it; a dispatch request that was overtaken by a newer
+        revision of one of its events is refused with `RuleError` (behaviour.revision_order).
+        """
+        return self._run(self._calls.resend(request))
+
+    def _run(self, flow: Flow[T]) -> T:
+        result = None
+        try:
+            while True:
+                step = flow.send(result)
+                if isinstance(step, Pause):
+                    self._clock.sleep(step.seconds)
+                    result = None
+                else:
+                    result = self._attempt(step)
+        except StopIteration as done:
+            value: T = done.value
+        return value
+
+    def _attempt(self, step: Attempt) -> Any:
+        request = step.request
+        key = self._calls.key.reveal()
+        return send(self._transport, self._url(request.path), request, key, self._timeout, self._clock)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncClient(_Shell):
+    """Calls MosVPP without blocking, on asyncio or trio; see `Client` for the arguments and the errors.
+
+    A call that is cancelled by its task may have been received; its outcome is then unknown, as after a time-out.
+    """
+
+    def __init__(
+        self,
+        api_key: str | Callable[[], str] | None = None,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        api_version: str = "v1",
+        allow_live: bool = False,
+        timeout: float | Timeout = 30,
+        retry: RetryPolicy | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        ssl_context: ssl.SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
+        on_drift: OnDrift | None = None,
+        statuses: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(
+            api_key,
+            base_url=base_url,
+            api_version=api_version,
+            allow_live=allow_live,
+            timeout=timeout,
+            retry=retry,
+            clock=clock,
+            on_drift=on_drift,
+            statuses=statuses,
+        )
+        arguments = _connection(self._origin, ssl_context, proxy, trust_env)
+        self._transport = transport or AsyncDeadlineTransport(*arguments)
+
+    async def sync_devices(self, molecule_id: str) -> DeviceList:
+        """Learn the devices of a site; see `Client.sync_devices`."""
+        return await self._run(self._calls.sync_devices(molecule_id))
+
+    async def submit_dispatch(
+        self, molecule_id: str, slots: EventSlot | Sequence[EventSlot], *, mode: Literal["test", "live"]
+    ) -> DispatchReceipt:
+        """Submit events for a site, and get the receipt; see `Client.submit_dispatch`."""
+        return await self._run(self._calls.submit_dispatch(molecule_id, slots, mode))
+
+    async def cancel_dispatch(self, receipt: DispatchReceipt) -> DispatchReceipt:
+        """Cancel all events of a receipt; see `Client.cancel_dispatch`."""
+        return await self._run(self._calls.cancel_dispatch(receipt))
+
+    async def submit_site_command(
+        self,
+        molecule_id: str,
+        commands: DeviceCommand | Sequence[DeviceCommand],
+        *,
+        duration: timedelta,
+        scmd_id: str | UUID | None = None,
+    ) -> CommandReceipt:
+        """Command devices of a site, at once; see `Client.submit_site_command`."""
+        return await self._run(self._calls.submit_site_command(molecule_id, commands, duration, scmd_id))
+
+    async def resend(self, request: Request) -> Any:
+        """Send the identical request once more, because you decided to; see `Client.resend`."""
+        return await self._run(self._calls.resend(request))
+
+    async def _run(self, flow: Flow[T]) -> T:
+        result = None
+        try:
+            while True:
+                step = flow.send(result)
+                if isinstance(step, Pause):
+                    await self._clock.sleep_async(step.seconds)
+                    result = None
+                else:
+                    result = await self._attempt(step)
+        except StopIteration as done:
+            value: T = done.value
+        return value
+
+    async def _attempt(self, step: Attempt) -> Any:
+        request = step.request
+        key = self._calls.key.reveal()
+        return await send_async(self._transport, self._url(request.path), request, key, self._timeout, self._clock)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+# --- arguments ---------------------------------------------------------------------------------------------------------
+
+
+def _origin(base_url: object) -> httpx.URL:
+    """Scheme and host, where a key may be sent to."""
+    try:
+        url = httpx.URL(str(base_url))
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise RuleError(f"{base_url!r} is no origin; it looks like {DEFAULT_BASE_URL}", path="base_url", rule="format")
+    if url.path not in ("", "/") or url.query or url.fragment or url.userinfo:
+        msg = f"{base_url!r} has more than scheme, host and port; the path is added here, with api_version"
+        raise RuleError(msg, path="base_url", rule="format", evidence=("transport.base_url",))
+    if url.scheme == "http" and not _is_near(url.host):
+        msg = f"{base_url!r} would send the key unencrypted; use https"
+        raise RuleError(msg, path="base_url", rule="https", evidence=("transport.api_key",))
+    return url.copy_with(raw_path=b"")
+
+
+def _is_near(host: str) -> bool:
+    """A host that plain http is good enough for: this machine, a private address, a name without a dot (containers)."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith(".localhost")
+    return address.is_private
+
+
+def _segment(api_version: object) -> str:
+    if isinstance(api_version, str) and api_version.isascii() and api_version.replace(".", "").isalnum():
+        return api_version
+    msg = f"{api_version!r} is no API version; it looks like v1"
+    raise RuleError(msg, path="api_version", rule="format", evidence=("transport.api_version",))
+
+
+def _checked_status(word: object, status: str) -> None:
+    try:
+        if isinstance(word, str):
+            read_status(word, {word: status})
+            return
+    except ValueError:
+        pass
+    raise RuleError(f"{status!r} is no status to map {word!r} to; see EventStatus", path="statuses", rule="enum")
+
+
+def _connection(
+    origin: httpx.URL,
+    ssl_context: ssl.SSLContext | None,
+    proxy: str | None,
+    trust_env: bool,  # noqa: FBT001  private
+) -> tuple[ssl.SSLContext | None, str | None]:
+    """TLS context and proxy for the one origin that a client talks to."""
+    if proxy is None and trust_env and not proxy_bypass(origin.host):
+        proxies = getproxies()
+        proxy = proxies.get(origin.scheme) or proxies.get("all")
+    if proxy is not None:
+        try:
+            known = httpx.URL(proxy).scheme in ("http", "https", "socks5", "socks5h")
+        except (httpx.InvalidURL, TypeError):
+            known = False
+        if not known:  # the address may hold a password, so it is not repeated
+            raise RuleError("proxy is no URL such as http://proxy.example:3128", path="proxy", rule="format")
+    if ssl_context is None and origin.scheme == "https":
+        ssl_context = httpx.create_ssl_context(trust_env=trust_env)
+    return ssl_context, proxy
