@@ -7,8 +7,6 @@ Exit status: 0 all is as it should be, 1 generated/ is stale (the files and the 
 2 the specification or a tool failed, and nothing was written.
 """
 
-from __future__ import annotations
-
 import _setup
 
 if __name__ == "__main__":
@@ -201,13 +199,15 @@ def main() -> int:
             return 2
         lines = differences(fresh, GENERATED)
         if not check and lines:
-            # In place, file by file: an editable installation and a reader of the folder keep working.
             shutil.rmtree(GENERATED, ignore_errors=True)
             shutil.copytree(fresh, GENERATED)
     if check and lines:
-        print("generated/ is not what spec/ says:\n", *lines, f"\nTo mend it: {COMMAND}", sep="\n", file=sys.stderr)
+        print("generated/ is not what spec/ says:", "", *lines, "", f"To mend it: {COMMAND}", sep="\n", file=sys.stderr)
         return 1
-    print("\n".join(lines) if lines else "generated/ is what spec/ says.")
+    if lines:
+        print("generated/ was written afresh. What was there before:", "", *lines, sep="\n")
+    else:
+        print("generated/ is what spec/ says.")
     return 0
 
 
