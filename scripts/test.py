@@ -1,0 +1,161 @@
+"""Set up what is needed and run every check; exit status 1 if one fails.
+
+python3 scripts/test.py                          everything, as CI does
+python3 scripts/test.py ruff mypy                only these steps
+python3 scripts/test.py tests -- -k retry -x     only these tests: what follows -- goes to pytest
+python3 scripts/test.py --all                    everything, and the tests that take long
+"""
+
+import _setup
+
+if __name__ == "__main__":
+    _setup.ensure("dev")
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+PYTEST_CLOSING = re.compile(
+    r"(\x1b\[\d+m)*=+ .*(passed|failed|error|skipped|deselected|no tests ran).* in .*=+"
+)
+
+
+class Step(NamedTuple):
+    """Commands that all have to succeed, and what has to exist so that they check anything."""
+
+    commands: list[list[str]]
+    needs: tuple[str, ...] = ()
+
+
+class Result(NamedTuple):
+    """How a step went; `output` is what to show of it."""
+
+    name: str
+    passed: bool
+    seconds: float
+    output: str = ""
+
+
+def static_steps(pyright: list[str]) -> dict[str, Step]:
+    """What reads the code without running it, by the names that the command line takes."""
+    python = sys.executable
+    public = ("mosvpp", "mosvpp_api", "mosvpp_events")
+    return {
+        "ruff": Step([[python, "-m", "ruff", "check"]]),
+        "format": Step([[python, "-m", "ruff", "format", "--check"]]),
+        "imports": Step([[str(Path(python).with_name("lint-imports")), "--no-logo"]]),
+        "mypy": Step([[python, "-m", "mypy"]], needs=("wrapper", "generated", "tests/typing")),
+        "pyright": Step([pyright], needs=("wrapper", "tests/typing")),
+        "types": Step([[*pyright, "--ignoreexternal", "--verifytypes", package] for package in public]),
+        "generated": Step([[python, "scripts/regenerate.py", "--check"]], needs=("spec/openapi.yaml",)),
+    }
+
+
+def run(name: str, step: Step) -> Result:
+    """Run one step, silently: steps run side by side."""
+    started = time.monotonic()
+    missing = [path for path in step.needs if not (_setup.ROOT / path).exists()]
+    if missing:
+        return Result(
+            name, passed=False, seconds=0, output=f"{missing[0]} is missing, so this checks nothing\n"
+        )
+    # As in an activated environment: pyright takes the first Python on the path.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    output = ""
+    for command in step.commands:
+        done = subprocess.run(
+            command,
+            cwd=_setup.ROOT,
+            env={**os.environ, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+        if done.returncode:
+            output += done.stdout or f"{command[0]} ended with {done.returncode} and said nothing\n"
+    return Result(name, not output, time.monotonic() - started, output)
+
+
+def run_tests(arguments: list[str]) -> tuple[Result, str]:
+    """Run pytest, showing its lines as they come; the second value is its closing line."""
+    started = time.monotonic()
+    closing = ""
+    # Some of the tests cover some of the code: only the whole is measured.
+    measured = arguments or ["--cov", "--cov-report=term"]
+    color = ["--color=yes"] if sys.stdout.isatty() else []
+    command = [sys.executable, "-m", "pytest", *color, *measured]
+    with subprocess.Popen(
+        command,
+        cwd=_setup.ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            closing = line.rstrip() if PYTEST_CLOSING.match(line) else closing
+    return Result("tests", process.returncode == 0, time.monotonic() - started), closing
+
+
+def show(result: Result) -> None:
+    """One line, and under it what a failing step said."""
+    print(f"{result.name:10} {'ok' if result.passed else 'FAILED':8} {result.seconds:5.1f} s", flush=True)
+    if result.output:
+        print("\n" + result.output, flush=True)
+
+
+def main() -> int:
+    """Run the chosen steps and end with how each went."""
+    names = [*static_steps([]), "tests"]
+    cut = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    parser = argparse.ArgumentParser(
+        usage="test.py [--all] [STEP ...] [-- PYTEST ARGUMENTS]", description="Steps: " + ", ".join(names)
+    )
+    parser.add_argument("steps", nargs="*", help="run only these")
+    parser.add_argument("--all", action="store_true", help="run the tests that take long, too")
+    arguments = parser.parse_args(sys.argv[1:cut])
+    unknown = set(arguments.steps).difference(names)
+    if unknown:
+        parser.error(f"there is no step {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    chosen = arguments.steps or names
+    if arguments.all:
+        os.environ["MOSVPP_ALL_TESTS"] = "1"
+
+    pyright = _setup.node_tools().pyright if {"pyright", "types"}.intersection(chosen) else []
+    static = {name: step for name, step in static_steps(pyright).items() if name in chosen}
+    results = []
+    with ThreadPoolExecutor(2) as pool:
+        for result in pool.map(run, static, static.values()):
+            show(result)
+            results.append(result)
+    closing = ""
+    if "tests" in chosen:
+        tests, closing = run_tests(sys.argv[cut + 1 :])
+        results.append(tests)
+        print()
+        for result in results:  # once more: the tests' lines have pushed the others out of sight
+            show(result._replace(output=""))
+        print("\n" + (closing or "pytest gave no closing line"))
+    return 0 if all(result.passed for result in results) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except _setup.SetupError as error:
+        sys.stderr.write(f"\n{error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped\n")
+        sys.exit(130)

@@ -1,0 +1,65 @@
+"""What holds for every test: the machine is not left, no setting of the person at the keyboard counts."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Times are no result: a busy machine must not fail a test. A property that deserves more examples says so as a
+# multiple, `@settings(max_examples=10 * settings().max_examples)`: 1,000 here are then 10,000 in CI.
+_patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("local", max_examples=100, **_patient)
+settings.register_profile("ci", settings.get_profile("ci"), max_examples=1_000, **_patient)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+_abroad: list[str] = []
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event in {"socket.connect", "socket.sendto"} and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
+    if name.endswith(".invalid"):  # reserved for names that do not exist; no server has to be asked
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    if not _is_this_machine(name):
+        _abroad.append(f"{event} {name}")
+        raise OSError(f"tests stay on this machine, {name} is another one")
+
+
+def _is_this_machine(name: str) -> bool:
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return name == "localhost"
+    return address.is_loopback or address.is_unspecified
+
+
+sys.addaudithook(_stay_on_this_machine)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_went_abroad() -> Iterator[None]:
+    """Fail a test that tried to reach another machine, even if the code under test swallowed the refusal."""
+    _abroad.clear()
+    yield
+    assert not _abroad
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("MOSVPP_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
