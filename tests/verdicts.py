@@ -26,6 +26,13 @@ DOCUMENTS: dict[str, Any] = {
     for path in (SPEC / name for name in ("openapi.yaml", "asyncapi.yaml", "lifecycle.arazzo.yaml"))
 }
 LEDGER: dict[str, Any] = yaml.safe_load((SPEC / "evidence.yaml").read_text("utf-8"))
+# What a partner calls, by operationId.
+CALLS: dict[str, Any] = {
+    operation["operationId"]: operation
+    for item in DOCUMENTS["openapi.yaml"]["paths"].values()
+    for method, operation in item.items()
+    if method != "parameters"
+}
 REQUESTS = {
     "submit_dispatch": "openapi.yaml#/components/schemas/DispatchRequest",
     "submit_site_command": "openapi.yaml#/components/schemas/SiteCommandRequest",
@@ -143,37 +150,48 @@ class _UnreadableError(ValueError):
 
 def _number(text: str) -> float:
     if abs(float(text)) == float("inf"):
-        raise _UnreadableError("number_out_of_range")
+        raise _UnreadableError("not_finite")
     return float(text)
 
 
+def _whole_number(text: str) -> int:
+    _number(text)
+    return int(text)
+
+
 def _constant(text: str) -> float:
-    raise _UnreadableError("not_json")
+    raise _UnreadableError("not_finite")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) < len(pairs):
-        raise _UnreadableError("duplicate_key")
+        raise _UnreadableError("duplicate_keys")
     return dict(pairs)
 
 
-def unreadable(raw: bytes) -> str | None:
-    """Why these bytes are no acceptable JSON, in a word; None where they are."""
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return "not_utf8"
+def _read(raw: bytes) -> None:
+    text = raw.decode("utf-8")
+    if not text.strip():
+        raise _UnreadableError("empty")
     depth = deepest = 0
     for mark in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
         depth += (mark in "[{") - (mark in "]}")
         deepest = max(deepest, depth)
     if deepest > TOO_DEEP:
-        return "too_deep"
+        raise _UnreadableError("too_deep")
+    hooks: dict[str, Any] = {"parse_float": _number, "parse_int": _whole_number, "parse_constant": _constant}
+    value = json.loads(text, object_pairs_hook=_object, **hooks)
+    json.dumps(value, ensure_ascii=False).encode("utf-8")
+
+
+def unreadable(raw: bytes) -> str | None:
+    """Why these bytes are no acceptable JSON, in a word; None where they are."""
     try:
-        value = json.loads(text, parse_float=_number, parse_constant=_constant, object_pairs_hook=_object)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        _read(raw)
     except _UnreadableError as error:
         return str(error)
+    except UnicodeDecodeError:
+        return "invalid_utf8"
     except UnicodeEncodeError:
         return "lone_surrogate"
     except json.JSONDecodeError:

@@ -12,13 +12,7 @@ import corpus
 import verdicts
 from verdicts import Fault
 
-OPENAPI, ASYNCAPI = verdicts.DOCUMENTS["openapi.yaml"], verdicts.DOCUMENTS["asyncapi.yaml"]
-CALLS = {
-    operation["operationId"]: operation
-    for item in OPENAPI["paths"].values()
-    for method, operation in item.items()
-    if method in {"get", "post"}
-}
+ASYNCAPI = verdicts.DOCUMENTS["asyncapi.yaml"]
 every_example = pytest.mark.parametrize("example", corpus.EXAMPLES.values(), ids=lambda example: example.name)
 every_refused = pytest.mark.parametrize(
     "example", corpus.invalid("refused"), ids=lambda example: example.name
@@ -27,7 +21,7 @@ every_refused = pytest.mark.parametrize(
 
 def response_of(operation: str, status: int) -> Any:
     """The response that the document gives for a status: its own, or the one of its class."""
-    responses = CALLS[operation]["responses"]
+    responses = verdicts.CALLS[operation]["responses"]
     response = responses.get(str(status)) or responses[f"{status // 100}XX"]
     return verdicts.resolve(response["$ref"]) if "$ref" in response else response
 
@@ -41,7 +35,7 @@ def schemas_of(operation: str, message: str, status: int | None = None) -> set[s
         ]
         return {"asyncapi.yaml" + message["payload"]["$ref"] for message in messages}
     if message == "request":
-        content = CALLS[operation]["requestBody"]["content"]["application/json"]
+        content = verdicts.CALLS[operation]["requestBody"]["content"]["application/json"]
     else:
         assert status is not None
         media = "application/json" if message == "reply" else "application/problem+json"
@@ -141,7 +135,7 @@ def test_every_file_is_listed_and_every_listed_file_exists():
 
 
 def test_every_name_begins_with_an_operation_and_a_message_of_it():
-    messages = {name: {"request", "reply", "problem"} for name in CALLS} | {
+    messages = {name: {"request", "reply", "problem"} for name in verdicts.CALLS} | {
         name: {"event"} for name in ASYNCAPI["operations"]
     }
     for name in (*corpus.EXAMPLES, *corpus.INVALID):
