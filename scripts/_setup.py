@@ -155,6 +155,8 @@ def _make(level: Level) -> None:
     if stamp.get("level") == "dev":  # what is refreshed for one script must still serve the others
         level = "dev"
     usable = _usable(stamp, _wanted(level))
+    if not usable and VENV.exists() and not (VENV / "pyvenv.cfg").exists() and any(VENV.iterdir()):
+        raise SetupError(f"{VENV} is no virtual environment, and in the way: move it elsewhere")
     with _progress(".venv", {"run": "15 s", "dev": "40 s"}[level]):
         _STAMP.unlink(missing_ok=True)
         if not usable:
@@ -179,25 +181,21 @@ def _usable(stamp: dict[str, str], wanted: dict[str, str]) -> bool:
 
 
 def _create() -> None:
-    if VENV.exists():
-        if not (VENV / "pyvenv.cfg").exists() and any(VENV.iterdir()):
-            raise SetupError(f"{VENV} is in the way and is no virtual environment: move it elsewhere.")
-        shutil.rmtree(VENV)
-    command = [sys.executable, "-m", "venv", str(VENV)]
-    # Some systems ship venv without ensurepip; pip can then work on the new environment from outside.
-    if importlib.util.find_spec("ensurepip") and not _run(command).returncode:
-        return
-    made = _run([*command, "--without-pip", "--clear"])
+    made = _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)])
     if made.returncode:
         raise SetupError(f"{VENV} could not be made:\n{_tail(made.stdout)}")
 
 
 def _find_pip() -> list[str]:
     own = [str(_PYTHON), "-m", "pip"]
+    if not _run([*own, "--version"]).returncode:
+        return own
+    if not _run([str(_PYTHON), "-m", "ensurepip", "--default-pip"]).returncode:
+        return own
+    # Debian, for one, can have pip without ensurepip.
     outside = [sys.executable, "-m", "pip", "--python", str(_PYTHON)]
-    for pip in (own, outside):
-        if not _run([*pip, "--version"]).returncode:
-            return pip
+    if not _run([*outside, "--version"]).returncode:
+        return outside
     raise SetupError(
         f"{sys.executable} has neither ensurepip nor pip 22.3 or newer. Install one of them\n"
         "(Debian, Ubuntu: apt install python3-venv; elsewhere a newer Python), then start the script again."
@@ -281,8 +279,9 @@ def _run(command: list[str], cwd: Path = ROOT) -> subprocess.CompletedProcess[st
 
 
 def _tail(output: str) -> str:
-    lines = [line for line in output.splitlines() if line.strip()]
-    return "\n".join("  " + line for line in lines[-15:])
+    lines = [f"  {line[:300]}" for line in output.splitlines() if line.strip()]
+    said_before = [line for line in lines if line.startswith("  WARNING: Retrying")][:-1]
+    return "\n".join([line for line in lines if line not in said_before][-10:])
 
 
 def _read(file: Path) -> str:

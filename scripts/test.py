@@ -47,8 +47,8 @@ def static_steps(pyright: list[str]) -> dict[str, Step]:
     python = sys.executable
     public = ("mosvpp", "mosvpp_api", "mosvpp_events")
     return {
-        "ruff": Step([[python, "-m", "ruff", "check"]]),
-        "format": Step([[python, "-m", "ruff", "format", "--check"]]),
+        "ruff": Step([[python, "-m", "ruff", "check", "--output-format=concise"]]),
+        "format": Step([[python, "-m", "ruff", "format", "--check", "--output-format=concise"]]),
         "imports": Step([[str(Path(python).with_name("lint-imports")), "--no-logo"]]),
         "mypy": Step([[python, "-m", "mypy"]], needs=("wrapper", "generated", "tests/typing")),
         "pyright": Step([pyright], needs=("wrapper", "tests/typing")),
