@@ -72,31 +72,37 @@ def _validator(schema: str) -> Draft202012Validator:
 
 
 def errors(schema: str, value: Any) -> list[ValidationError]:
-    """What jsonschema says; a command inside `oneOf` is judged by the schema of its cmd_type."""
-
-    def of_branch(error: ValidationError) -> Iterator[ValidationError]:
-        mapping = (
-            error.schema.get("discriminator", {}).get("mapping", {}) if error.validator == "oneOf" else {}
-        )
-        word = error.instance.get("cmd_type") if isinstance(error.instance, dict) else None
-        if not isinstance(word, str) or word not in mapping:
-            return iter([error])
-        branch = error.validator_value.index({"$ref": mapping[word]})
-        return iter([inner for inner in error.context or [] if inner.schema_path[0] == branch])
-
-    return [inner for error in _validator(schema).iter_errors(value) for inner in of_branch(error)]
+    """What jsonschema says; of `oneOf`, what the branch for the given cmd_type says."""
+    return [inner for error in _validator(schema).iter_errors(value) for inner in _of_branch(error)]
 
 
-def _faults_of(error: ValidationError) -> Iterator[Fault]:
+def _of_branch(error: ValidationError) -> list[ValidationError]:
+    mapping = error.schema["discriminator"]["mapping"] if error.validator == "oneOf" else {}
+    word = error.instance.get("cmd_type") if isinstance(error.instance, dict) else None
+    if not isinstance(word, str) or word not in mapping:
+        return [error]
+    branch = error.validator_value.index({"$ref": mapping[word]})
+    return [inner for inner in error.context or [] if inner.schema_path[0] == branch]
+
+
+def _faults_of(error: ValidationError) -> set[Fault]:
     rule, path = str(error.validator), error.json_path
     if rule == "required":
-        yield from (Fault(rule, path, name) for name in error.validator_value if name not in error.instance)
-    elif rule == "additionalProperties":
-        yield from (
-            Fault(rule, path, name) for name in error.instance if name not in error.schema["properties"]
-        )
-    else:
-        yield Fault(rule, path)
+        return {Fault(rule, path, name) for name in error.validator_value if name not in error.instance}
+    if rule == "additionalProperties":
+        return {Fault(rule, path, name) for name in error.instance if name not in error.schema["properties"]}
+    if rule == "oneOf":
+        return _faults_of_no_branch(error)
+    return {Fault(rule, path)}
+
+
+def _faults_of_no_branch(error: ValidationError) -> set[Fault]:
+    """What all branches have in common; the constants of their cmd_types are together an enumeration."""
+    said: dict[int, set[Fault]] = {}
+    for inner in error.context or []:
+        said.setdefault(int(inner.schema_path[0]), set()).update(_faults_of(inner))
+    common = set.intersection(*said.values())
+    return {fault._replace(rule="enum") if fault.rule == "const" else fault for fault in common}
 
 
 def schema_faults(schema: str, value: Any) -> set[Fault]:

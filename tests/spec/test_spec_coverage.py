@@ -178,6 +178,7 @@ class Constraint(NamedTuple):
     command: str | None = None
 
 
+COMMANDS = verdicts.resolve("#/components/schemas/SiteCommandItem")["discriminator"]["mapping"]
 SIMPLE = (
     "enum",
     "const",
@@ -224,30 +225,28 @@ def constraints(node: Any, path: str = "$", command: str | None = None) -> Itera
 
 
 def constraints_of_branches(node: Any, path: str) -> Iterator[Constraint]:
-    """`oneOf` itself, and what each branch asks of an item with its word."""
-    yield Constraint("oneOf", path)
+    """What all branches ask alike, and what each one asks of an item with its word."""
     word_name = node["discriminator"]["propertyName"]
-    # Who is no object, or lacks the word, or has another one, meets no branch but only `oneOf`.
-    only_one_of = {
-        ("type", path, None),
-        ("required", path, word_name),
-        ("const", f"{path}.{word_name}", None),
-    }
+    yield from (
+        Constraint("type", path),
+        Constraint("required", path, word_name),
+        Constraint("enum", f"{path}.{word_name}"),
+    )
+    in_common = {("type", path, None), ("required", path, word_name), ("const", f"{path}.{word_name}", None)}
     for word, reference in node["discriminator"]["mapping"].items():
         inner = constraints(verdicts.resolve(reference), path, word)
-        yield from (one for one in inner if one[:3] not in only_one_of)
+        yield from (one for one in inner if one[:3] not in in_common)
 
 
 def broken_by(example: corpus.InvalidExample) -> Iterator[Constraint]:
     path = re.sub(r"\[\d+\]", "[]", example.path or "")
     index = re.match(r"\$\.scmd_devices\[(\d+)\]", example.path or "")
     item = example.value["scmd_devices"][int(index[1])] if index else None
-    command = item.get("cmd_type") if isinstance(item, dict) else None
+    word = item.get("cmd_type") if isinstance(item, dict) else None
+    command = word if word in COMMANDS else None
     for rule in (example.rule, *example.also):
         if rule in verdicts.RULES[example.operation]:
             yield Constraint(rule, "")
-        elif rule == "oneOf":
-            yield Constraint(rule, path)
         else:
             yield Constraint(rule, path, example.property if rule == "required" else None, command)
 
