@@ -108,11 +108,16 @@ def run_tests(arguments: list[str]) -> tuple[Result, str]:
     return Result("tests", process.returncode == 0, time.monotonic() - started), closing
 
 
-def show(result: Result) -> None:
-    """One line, and under it what a failing step said."""
+def show(result: Result, *, lines: int) -> None:
+    """One line, and under it as many lines of what a failing step said."""
     print(f"{result.name:10} {'ok' if result.passed else 'FAILED':8} {result.seconds:5.1f} s", flush=True)
-    if result.output:
-        print("\n" + result.output, flush=True)
+    said = result.output.strip().splitlines()
+    if said and lines:
+        print("", *said[:lines], sep="\n")
+    if len(said) > lines > 0:
+        print(f"… and {len(said) - lines} lines more: python3 scripts/test.py {result.name}")
+    if said and lines:
+        print(flush=True)
 
 
 def main() -> int:
@@ -137,7 +142,7 @@ def main() -> int:
     results = []
     with ThreadPoolExecutor(2) as pool:
         for result in pool.map(run, static, static.values()):
-            show(result)
+            show(result, lines=60 if len(chosen) > 1 else 10_000)
             results.append(result)
     closing = ""
     if "tests" in chosen:
@@ -145,7 +150,7 @@ def main() -> int:
         results.append(tests)
         print()
         for result in results:  # once more: the tests' lines have pushed the others out of sight
-            show(result._replace(output=""))
+            show(result, lines=0)
         print("\n" + (closing or "pytest gave no closing line"))
     return 0 if all(result.passed for result in results) else 1
 
