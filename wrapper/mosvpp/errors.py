@@ -47,7 +47,9 @@ class RuleError(MosVPPError, ValueError):
     rule rests.
     """
 
-    def __init__(self, message: str, *, path: str = "$", rule: str = "", evidence: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, message: str, *, path: str = "$", rule: str = "", evidence: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.path = path
         self.rule = rule
@@ -150,9 +152,13 @@ class WebhookError(MosVPPError):
 
 
 class AuthenticationError(WebhookError):
-    """The sender did not prove who it is; the body was not looked at."""
+    """The sender did not prove who it is; the body was not looked at. `reason` is a word to count by."""
 
     status_hint = 401
+
+    def __init__(self, message: str, *, reason: str = "not_proven") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class PayloadError(WebhookError):

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["EventStatus", "read_status", "status_words"]
+from .errors import RuleError
+
+__all__ = ["EventStatus", "check_statuses", "read_status", "status_words"]
 
 
 class EventStatus(StrEnum):
@@ -28,7 +30,7 @@ class EventStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing is expected to follow; a late message that is not terminal never overrides one that is."""
+        """Whether nothing is expected to follow; a late message that is not never overrides one that is."""
         return self in _TERMINAL
 
 
@@ -70,6 +72,19 @@ def _folded(word: str) -> str:
 def status_words() -> dict[str, EventStatus]:
     """The words that are known without any addition of the partner's, in folded spelling."""
     return dict(_WORDS)
+
+
+def check_statuses(more: object) -> None:
+    """Insist on words of the partner's own that `read_status` can use. Raises `RuleError`."""
+    if more is None:
+        return
+    if not isinstance(more, Mapping):
+        raise RuleError('statuses are given as in {"DONE": "completed"}', path="statuses", rule="type")
+    states = list(EventStatus)
+    for word, status in more.items():
+        if not isinstance(word, str) or status not in states:
+            msg = f"{status!r} is no status to map {word!r} to; use one of {', '.join(EventStatus)}"
+            raise RuleError(msg, path="statuses", rule="enum", evidence=("status.words",))
 
 
 def read_status(word: str | None, more: Mapping[str, str] | None = None) -> EventStatus:

@@ -28,7 +28,9 @@ def slot_time(when: str | datetime, *, tz: str | ZoneInfo, fold: int | None = No
         msg = f"{when} already has an offset; leave tz out and pass it as it is, or give the local time without one"
         raise RuleError(msg, path="when", rule="local_time")
     if fold not in (None, 0, 1):
-        raise RuleError(f"fold is 0 (the first time) or 1 (the second), not {fold!r}", path="fold", rule="fold")
+        raise RuleError(
+            f"fold is 0 (the first time) or 1 (the second), not {fold!r}", path="fold", rule="fold"
+        )
     first, second = (local.replace(tzinfo=zone, fold=turn) for turn in (0, 1))
     if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local:
         msg = f"{local} does not exist in {zone.key}: the clocks are put forward over it"
@@ -67,7 +69,10 @@ def read_instant(text: str) -> tuple[datetime, bool]:
     offset = instant.utcoffset()
     if offset is None:
         return instant.replace(tzinfo=UTC), False
-    return (instant.replace(tzinfo=UTC) if offset == timedelta(0) else instant.astimezone(UTC)), True
+    try:
+        return (instant.replace(tzinfo=UTC) if offset == timedelta(0) else instant.astimezone(UTC)), True
+    except OverflowError:
+        raise ValueError(f"{text} is out of range in UTC") from None
 
 
 def _parsed(when: object) -> datetime:

@@ -1,0 +1,100 @@
+"""JSON as it must be before anyone looks for a meaning in it (behaviour.json_only).
+
+Readers of JSON differ in what they let pass: the last of two equal keys, NaN, half a character, a number that
+becomes infinite. Each is refused here, so that no two readers can see different things in one delivery.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from math import isinf
+from typing import Any, NoReturn
+
+from .errors import PayloadError
+
+__all__ = ["MAX_DEPTH", "decode_strictly"]
+
+MAX_DEPTH = 64
+
+# An unterminated string runs to the end, so that no text makes this slower than linear.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def decode_strictly(body: bytes) -> Any:
+    """The value of a JSON text, or a `PayloadError` with one of these reasons.
+
+    `empty`, `invalid_utf8`, `too_deep` (more than 64 levels), `duplicate_keys`, `lone_surrogate`,
+    `not_finite` (NaN, Infinity, or a number that no double can hold), `not_json`. A byte order mark is passed
+    over: .NET writes one at times.
+    """
+    if not body.strip():
+        raise PayloadError("the body is empty", reason="empty")
+    text = _text(body)
+    _check_depth(body)
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise PayloadError(f"the body is no JSON: {error.msg} at character {error.pos}") from None
+    if _SURROGATE.search(text):
+        _check_surrogates(value)
+    return value
+
+
+def _text(body: bytes) -> str:
+    encoding = json.detect_encoding(body)
+    if not encoding.startswith("utf-8"):
+        raise PayloadError(f"the body is {encoding.upper()}, JSON is sent as UTF-8", reason="invalid_utf8")
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PayloadError(f"the body is no UTF-8, at byte {error.start}", reason="invalid_utf8") from None
+
+
+def _check_depth(body: bytes) -> None:
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for byte in _STRING.sub(b"", body).translate(None, _NOT_BRACKETS):
+        depth += 1 if byte in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise PayloadError(f"the body is nested deeper than {MAX_DEPTH} levels", reason="too_deep")
+
+
+def _check_surrogates(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise PayloadError(
+            "a text holds half a character (a lone surrogate)", reason="lone_surrogate"
+        ) from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise PayloadError("an object has one key twice", reason="duplicate_keys")
+    return result
+
+
+def _constant(name: str) -> NoReturn:
+    raise PayloadError(f"{name} is not JSON", reason="not_finite")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise PayloadError("a number is too large for any reader", reason="not_finite")
+    return number
+
+
+def _int(text: str) -> int:
+    _float(text)
+    return int(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_float, parse_int=_int, parse_constant=_constant
+)
