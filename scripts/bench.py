@@ -6,8 +6,6 @@ Machines are noisy, so a figure alone means little: each is a ratio of medians, 
 the peer's take turns. The limits are goals that the project holds itself to; exit status 1 says that one was missed.
 """
 
-from __future__ import annotations
-
 import _setup
 
 if __name__ == "__main__":
