@@ -21,9 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-PYTEST_CLOSING = re.compile(
-    r"(\x1b\[\d+m)*=+ .*(passed|failed|error|skipped|deselected|no tests ran).* in .*=+"
-)
+COLOR = re.compile(r"\x1b\[[\d;]*m")
+PYTEST_CLOSING = re.compile(r"(=+ )?(no tests ran|\d+ [a-z]+)(, \d+ [a-z]+)* in \d[\d.]*s")
 
 
 class Step(NamedTuple):
@@ -102,9 +101,13 @@ def run_tests(arguments: list[str]) -> tuple[Result, str]:
         encoding="utf-8",
         errors="replace",
     ) as process:
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-            closing = line.rstrip() if PYTEST_CLOSING.match(line) else closing
+        try:
+            for line in process.stdout or ():
+                print(line, end="", flush=True)
+                closing = line.rstrip() if PYTEST_CLOSING.match(COLOR.sub("", line)) else closing
+        except KeyboardInterrupt:
+            process.communicate()  # it was interrupted, too: let it clean up
+            raise
     return Result("tests", process.returncode == 0, time.monotonic() - started), closing
 
 

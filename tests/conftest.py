@@ -61,5 +61,6 @@ def _nobody_went_abroad() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith("MOSVPP_") or name.lower().endswith("_proxy"):
+        ours = name.startswith("MOSVPP_") and name != "MOSVPP_ALL_TESTS"
+        if ours or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
