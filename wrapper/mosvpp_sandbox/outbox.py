@@ -1,0 +1,126 @@
+"""Sends what the simulation wants to tell to the partner's two URLs.
+
+How often MosVPP tries again, and after how long, is not known (unknown.delivery_rules). Here: three
+attempts, each given 5 s, until the partner answers exactly 200, which is what the pages ask for
+(push.answer_200). Redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import httpx
+import msgspec
+
+from . import messages
+from .site import Delivery, Kind
+
+__all__ = ["Outbox", "Sent"]
+
+ATTEMPTS = 3
+TIMEOUT_S = 5.0
+PAUSE_S = 0.2
+WAITING = 1000
+REMEMBERED = 1000
+
+_log = logging.getLogger("mosvpp_sandbox")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How a delivery went: the status of the last attempt, or None without an answer, and the reason."""
+
+    delivery: Delivery
+    attempts: int
+    status: int | None
+    reason: str = ""
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether the partner answered exactly 200."""
+        return self.status == 200
+
+
+class Outbox:
+    """A line of waiting deliveries for each URL, so that neither holds up the other. For one event loop."""
+
+    def __init__(self, urls: Mapping[Kind, str], headers: Mapping[str, str]) -> None:
+        self._urls = dict(urls)
+        self._headers = dict(headers)
+        self._lines: dict[Kind, asyncio.Queue[Delivery]] = {kind: asyncio.Queue(WAITING) for kind in urls}
+        self.sent: deque[Sent] = deque(maxlen=REMEMBERED)
+
+    def put(self, delivery: Delivery) -> None:
+        """Have it sent; without a URL for its kind nothing happens."""
+        line = self._lines.get(delivery.kind)
+        if line is None:
+            return
+        try:
+            line.put_nowait(delivery)
+        except asyncio.QueueFull:
+            self._note(Sent(delivery, 0, None, f"{WAITING} others are waiting"))
+
+    async def drained(self) -> None:
+        """Wait until nothing is waiting or on its way."""
+        for line in self._lines.values():
+            await line.join()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        limits = httpx.Limits(keepalive_expiry=2.0)
+        async with (
+            httpx.AsyncClient(
+                timeout=TIMEOUT_S, limits=limits, trust_env=False, follow_redirects=False
+            ) as client,
+            asyncio.TaskGroup() as senders,
+        ):
+            for kind, line in self._lines.items():
+                senders.create_task(self._send_all(client, kind, line))
+
+    async def _send_all(self, client: httpx.AsyncClient, kind: Kind, line: asyncio.Queue[Delivery]) -> None:
+        while True:
+            delivery = await line.get()
+            try:
+                self._note(await self._send(client, self._urls[kind], delivery))
+            finally:
+                line.task_done()
+
+    async def _send(self, client: httpx.AsyncClient, url: str, delivery: Delivery) -> Sent:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "mosvpp-sandbox",
+            messages.EVIDENCE_HEADER: messages.EVIDENCE[delivery.kind],
+            **self._headers,
+        }
+        body = msgspec.json.encode(delivery.body)
+        status, reason = None, ""
+        for attempt in _attempts():
+            if attempt > 1:
+                await asyncio.sleep(PAUSE_S * 4 ** (attempt - 2))
+            try:
+                async with (
+                    asyncio.timeout(TIMEOUT_S),
+                    client.stream("POST", url, content=body, headers=headers) as answer,
+                ):
+                    status, reason = answer.status_code, ""
+            except (httpx.HTTPError, TimeoutError) as error:
+                status, reason = None, type(error).__name__
+            if status == 200:
+                return Sent(delivery, attempt, status)
+        return Sent(delivery, ATTEMPTS, status, reason or "the partner did not answer 200")
+
+    def _note(self, sent: Sent) -> None:
+        self.sent.append(sent)
+        kind = sent.delivery.kind.replace("_", " ")
+        if sent.is_acknowledged:
+            _log.info("%s: %s", kind, sent.status)
+        else:
+            _log.warning("%s was not delivered: %s (%s)", kind, sent.status or "no answer", sent.reason)
+
+
+def _attempts() -> Iterator[int]:
+    return iter(range(1, ATTEMPTS + 1))

@@ -1,0 +1,182 @@
+"""The sandbox as a thing to configure, start and stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+import httpx
+from starlette.applications import Starlette
+
+from .api import make_app
+from .clock import RunningClock, SandboxClock
+from .devices import Metrics
+from .hosts import checked_host, checked_url, is_loopback
+from .outbox import Outbox, Sent
+from .plant import sample_plant
+from .server import LoopTransport, Running
+from .site import Kind, Site
+from .world import World
+
+__all__ = ["DEFAULT_KEY", "DEFAULT_SITE", "Sandbox"]
+
+DEFAULT_KEY = "sandbox-key"
+DEFAULT_SITE = "fecd0001c031e7e8"
+
+
+class Sandbox:
+    """Plays Molecule: the three endpoints for one simulated site, execution responses and data pushes.
+
+    with Sandbox() as vpp:
+        client = Client(vpp.api_key, base_url=vpp.url)
+
+    `data_push_url` and `execution_response_url` are the partner's endpoints (without one, nothing is sent
+    there), `headers` what the partner configured to be sent along. Time runs `speed` times as fast as real
+    time, or by a `clock` of your own; `push_every` is simulated time. `port` 0 is a free one. Hosts other
+    than loopback must be named in `allow_hosts`.
+
+    Raises `ValueError` for arguments that make no sense, `OSError` from `with` when the port is in use.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str = DEFAULT_KEY,
+        data_push_url: str | None = None,
+        execution_response_url: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        speed: float = 1.0,
+        clock: SandboxClock | None = None,
+        push_every: timedelta = timedelta(minutes=1),
+        seed: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        allow_hosts: Sequence[str] = (),
+    ) -> None:
+        if clock is not None and speed != 1.0:
+            raise ValueError("give speed or a clock, not both")
+        if not is_loopback(checked_host(host, allow_hosts)) and api_key == DEFAULT_KEY:
+            raise ValueError("choose an api_key of your own where others can reach the sandbox")
+        self.api_key = _checked_value("api_key", api_key)
+        self._headers = {
+            _checked_name(name): _checked_value(name, value) for name, value in (headers or {}).items()
+        }
+        self._urls: dict[Kind, str] = {}
+        if data_push_url is not None:
+            self._urls["data_push"] = checked_url(data_push_url, allow_hosts)
+        if execution_response_url is not None:
+            self._urls["execution_response"] = checked_url(execution_response_url, allow_hosts)
+        self._host, self._port = host, port
+        self.clock = clock or RunningClock(speed)
+        now = self.clock.now()
+        site = Site(DEFAULT_SITE, sample_plant(now, seed), at=now, push_every=push_every)
+        self._world = World([site], self.clock)
+        self.app: Starlette = make_app(self._world, api_key=api_key, seed=seed)
+        self._running: Running | None = None
+        self._world.on_change(self._wake)
+        self.clock.on_move(self._wake)
+
+    def __repr__(self) -> str:
+        return f"Sandbox(url={self.url!r})" if self._running else "Sandbox(not started)"
+
+    # --- what it is ---
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port, to be given to a client as `base_url`."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._started.port}"
+
+    @property
+    def sites(self) -> Mapping[str, Site]:
+        """The simulated sites by their ids. They change under you while the sandbox runs; see `metrics`."""
+        return self._world.sites
+
+    @property
+    def molecule_id(self) -> str:
+        """The id of the first site."""
+        return next(iter(self._world.sites))
+
+    @property
+    def sent(self) -> tuple[Sent, ...]:
+        """How the latest deliveries went."""
+        return tuple(self._started.outbox.sent)
+
+    def now(self) -> datetime:
+        """The simulated present; every answer has it in its Date."""
+        return self.clock.now()
+
+    def metrics(self, molecule_id: str | None = None) -> dict[str, Metrics]:
+        """What the devices of a site would tell at this moment, by their ids."""
+        return self._world.metrics(molecule_id or self.molecule_id)
+
+    # --- in process ---
+
+    def transport(self) -> httpx.BaseTransport:
+        """For `Client(transport=...)`: no socket between client and sandbox, which has to be started."""
+        return LoopTransport(self._started)
+
+    def async_transport(self) -> httpx.AsyncBaseTransport:
+        """For `AsyncClient(transport=...)`."""
+        return httpx.ASGITransport(self.app, raise_app_exceptions=False)
+
+    # --- running ---
+
+    def flush(self, timeout: float = 30) -> None:
+        """Wait until all that is due has been sent, or given up. Raises `TimeoutError`."""
+        self._started.call(self._started.flush(), timeout)
+
+    def start(self) -> None:
+        """Listen and let time pass; `with` does it for you."""
+        if self._running is not None:
+            raise RuntimeError("the sandbox is running already")
+        running = Running(self.app, self._world, Outbox(self._urls, self._headers), self._host, self._port)
+        running.start()
+        self._running = running
+
+    def stop(self) -> None:
+        """Stop listening and sending; what was not sent yet is lost."""
+        if self._running is not None:
+            running, self._running = self._running, None
+            running.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _wake(self) -> None:
+        running = self._running
+        if running is not None:
+            running.wake()
+
+    @property
+    def _started(self) -> Running:
+        if self._running is None:
+            raise RuntimeError("the sandbox is not running; use it as `with Sandbox() as vpp:`")
+        return self._running
+
+
+def _checked_name(name: str) -> str:
+    token = name.replace("-", "").replace("_", "")
+    if not (token.isascii() and token.isalnum()) or name.lower() in (
+        "content-length",
+        "content-type",
+        "host",
+    ):
+        msg = f"{name!r} cannot be a header of yours"
+        raise ValueError(msg)
+    return name
+
+
+def _checked_value(name: str, value: str) -> str:
+    if not (value and value.isascii() and value.isprintable() and value == value.strip()):
+        msg = f"the value of {name} must be printable ASCII, without white space at its ends"
+        raise ValueError(msg)
+    return value
