@@ -10,6 +10,7 @@ import _setup
 if __name__ == "__main__":
     _setup.ensure("dev")
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,7 @@ def main() -> None:
         # uv resolves for all systems at once, which pip does not. Nothing else needs it, so it is not locked.
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder]
         subprocess.run([*pip, "uv"], check=True)
-        uv = next(Path(folder, "bin").glob("uv*"))
+        uv = Path(folder, "bin", "uv.exe" if sys.platform == "win32" else "uv")
         for name, what in LOCKS.items():
             compiled = [
                 str(uv),
@@ -46,10 +47,17 @@ def main() -> None:
                 f"scripts/locks/{name}.txt",
             ]
             subprocess.run(compiled, cwd=_setup.ROOT, check=True)
-    npm = _setup.node_tools().npm
-    quiet = ["--ignore-scripts", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund"]
-    (_setup.NODE / "package-lock.json").unlink()
-    subprocess.run([*npm, "install", "--package-lock-only", *quiet], cwd=_setup.NODE, check=True)
+        # Elsewhere, because beside node_modules npm leaves out the hashes of what is installed there.
+        shutil.copy(_setup.NODE / "package.json", folder)
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        npm = [
+            *_setup.node_tools().npm,
+            "install",
+            "--package-lock-only",
+            "--omit-lockfile-registry-resolved",
+        ]
+        subprocess.run([*npm, *quiet], cwd=folder, check=True)
+        shutil.copy(Path(folder, "package-lock.json"), _setup.NODE)
 
 
 if __name__ == "__main__":

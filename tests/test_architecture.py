@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -81,3 +82,17 @@ def test_no_file_names_a_place_that_others_do_not_have(
 )
 def test_the_patterns_find_what_they_are_for(line: str, pattern: re.Pattern[str]) -> None:
     assert pattern.search(line)
+
+
+def test_every_locked_package_has_a_hash_and_no_address() -> None:
+    """Whatever mirror a package comes from, its bytes are the ones that were locked."""
+    node = json.loads((ROOT / "scripts" / "node" / "package-lock.json").read_text("utf-8"))["packages"]
+    packages = {name: entry for name, entry in node.items() if name}
+    assert packages
+    assert [name for name, entry in packages.items() if "integrity" not in entry or "resolved" in entry] == []
+
+    for lock in (ROOT / "scripts" / "locks").glob("*.txt"):
+        entries = re.split(r"\n(?=\S)", lock.read_text("utf-8").strip())
+        assert [
+            entry for entry in entries if not re.match(r"\S+==\S+ .*--hash=sha256:", entry, re.DOTALL)
+        ] == []
