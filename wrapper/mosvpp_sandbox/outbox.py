@@ -80,6 +80,7 @@ class Outbox:
         ):
             for kind, line in self._lines.items():
                 senders.create_task(self._send_all(client, kind, line))
+            await asyncio.Event().wait()  # also with no line at all: ending would end the sandbox
 
     async def _send_all(self, client: httpx.AsyncClient, kind: Kind, line: asyncio.Queue[Delivery]) -> None:
         while True:
