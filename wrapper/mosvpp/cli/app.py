@@ -1,0 +1,107 @@
+"""The program: its commands, its help, and what becomes of an error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from mosvpp.errors import MosVPPError
+
+from .devices import devices
+from .dispatch import cancel, dispatch
+from .doctor import doctor
+from .exits import Exit
+from .resend import resend
+from .site_command import command
+from .terminal import Terminal, print_exit_codes
+from .verify import verify
+
+__all__ = ["app"]
+
+TRACEBACK_VARIABLE = "MOSVPP_TRACEBACK"
+
+
+class _Command(TyperCommand):
+    """A command whose help ends with the exit codes."""
+
+    def format_help(self, *rest: Any) -> None:
+        super().format_help(*rest)
+        print_exit_codes()
+
+
+class _Program(TyperGroup):
+    """Turns every error into a sentence and an exit code."""
+
+    def format_help(self, *rest: Any) -> None:
+        super().format_help(*rest)
+        print_exit_codes()
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
+        arguments = list(sys.argv[1:] if args is None else args)
+        terminal = Terminal(as_json="--json" in arguments)
+        sys.exit(self._run(terminal, arguments, *rest, **more))
+
+    def _run(self, terminal: Terminal, arguments: list[str], *rest: Any, **more: Any) -> int:
+        try:
+            code = super().main(arguments, *rest, **{**more, "standalone_mode": False})
+        except MosVPPError as error:
+            return terminal.fail(error)
+        except typer.TyperException as error:
+            return terminal.fail_with(
+                Exit.NOT_SENT, "UsageError", error.format_message(), remedy=_usage_of(error)
+            )
+        except typer.Abort:
+            code = Exit.INTERRUPTED
+        except Exception as error:
+            if os.environ.get(TRACEBACK_VARIABLE):
+                raise
+            message = f"a fault in this program: {type(error).__name__}"
+            remedy = (
+                f"please report it; {TRACEBACK_VARIABLE}=1 shows where it happened (it may show data too)"
+            )
+            return terminal.fail_with(Exit.BUG, "Bug", message, remedy=remedy)
+        if code == Exit.INTERRUPTED:
+            return terminal.fail_with(Exit.INTERRUPTED, "Interrupted", "stopped; nothing is on its way")
+        return code if isinstance(code, int) else Exit.OK
+
+
+def _usage_of(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see `{context.command_path} --help`" if context else ""
+
+
+app = typer.Typer(
+    name="mosvpp",
+    cls=_Program,
+    help="Talk to MosVPP, the virtual power plant platform of Molecule Systems, as a partner.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"mosvpp {version('mosvpp')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Talk to MosVPP, the virtual power plant platform of Molecule Systems, as a partner."""
+
+
+for _command in (doctor, devices, dispatch, cancel, command, resend, verify):
+    app.command(cls=_Command)(_command)

@@ -1,0 +1,57 @@
+"""Exit codes: what a script needs to know of how a command ended."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from mosvpp.errors import (
+    MosVPPError,
+    OutcomeUnknownError,
+    RejectedError,
+    RuleError,
+    UnexpectedResponseError,
+    UnreachableError,
+)
+
+__all__ = ["MEANINGS", "Exit", "exit_for"]
+
+
+class Exit(IntEnum):
+    """How a command ended."""
+
+    OK = 0
+    NO = 1
+    NOT_SENT = 2
+    UNREACHABLE = 3
+    OUTCOME_UNKNOWN = 4
+    UNEXPECTED = 5
+    PARTLY = 6
+    BUG = 70
+    INTERRUPTED = 130
+
+
+MEANINGS: dict[Exit, str] = {
+    Exit.OK: "Done: accepted, all checks passed, or the webhook is good.",
+    Exit.NO: "No: Molecule rejected it, a check failed, or the webhook is not good.",
+    Exit.NOT_SENT: "Nothing was sent: wrong usage, a broken rule, or no confirmation.",
+    Exit.UNREACHABLE: "No connection, so nothing was sent; or a question got no answer.",
+    Exit.OUTCOME_UNKNOWN: "It may have been received, and may have taken effect. Look before you act.",
+    Exit.UNEXPECTED: "The answer makes no sense: is this MosVPP?",
+    Exit.PARTLY: "Some of it was accepted, some was not.",
+    Exit.BUG: "A fault in this program.",
+    Exit.INTERRUPTED: "Stopped by Ctrl-C with nothing on its way (else 4).",
+}
+
+
+def exit_for(error: MosVPPError) -> Exit:
+    """The exit code that tells an error."""
+    for kind, code in (
+        (RuleError, Exit.NOT_SENT),
+        (UnreachableError, Exit.UNREACHABLE),
+        (OutcomeUnknownError, Exit.OUTCOME_UNKNOWN),
+        (RejectedError, Exit.NO),
+        (UnexpectedResponseError, Exit.UNEXPECTED),
+    ):
+        if isinstance(error, kind):
+            return code
+    return Exit.NO

@@ -1,0 +1,173 @@
+"""What events, commands, verdicts and devices look like in 80 columns, with and without colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mosvpp.commands import DeviceCommand
+from mosvpp.events import DataPush, Delivery, ExecutionReport
+from mosvpp.models import DeviceList
+from mosvpp.receipts import CommandReceipt, DispatchReceipt, ReceiptItem
+from mosvpp.slots import EventSlot
+
+from .terminal import plain
+
+__all__ = [
+    "commands_table",
+    "delivery_table",
+    "devices_table",
+    "duration_words",
+    "receipt_table",
+    "slots_table",
+    "status_text",
+]
+
+Verdicts: TypeAlias = Mapping[str, ReceiptItem]
+
+_STYLES = {
+    "accepted": "green",
+    "completed": "green",
+    "ok": "green",
+    "partially_accepted": "yellow",
+    "unknown": "yellow",
+    "warning": "yellow",
+    "rejected": "red",
+    "failed": "red",
+    "FAILED": "bold red",
+    "skipped": "dim",
+}
+
+
+def status_text(word: str) -> Text:
+    """A word of our own for a state, in its colour."""
+    return Text(word.replace("_", " "), style=_STYLES.get(word, ""))
+
+
+def table(*headings: str) -> Table:
+    """An empty table in the one style of all tables."""
+    made = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    return made
+
+
+def devices_table(devices: DeviceList) -> Table:
+    """The devices of a site."""
+    made = table("device", "type", "name", "capabilities")
+    for device in devices:
+        unknown = Text("not listed", style="dim")
+        words = unknown if device.capabilities is None else plain(", ".join(device.capabilities))
+        kind = f"{device.device_type.value} {device.device_type.name.lower().replace('_', ' ')}"
+        made.add_row(plain(device.device_id), kind, plain(device.name or ""), words)
+    return made
+
+
+def slots_table(slots: Iterable[EventSlot], verdicts: Verdicts | None = None) -> Table:
+    """Events as they are asked for, and what was said to them."""
+    made = table("event", "asked", *(["verdict"] if verdicts is not None else []))
+    for slot in slots:
+        power = f" {slot.power!r}" if slot.power is not None else ""
+        what = f"{slot.event_type.value}{power}, priority {slot.priority}"
+        if slot.mandatory:
+            what += ", mandatory"
+        if slot.cancelled:
+            what = f"CANCEL {what}"
+        asked = f"{what}\n{_period(slot.start, slot.end)}"
+        made.add_row(slot.event_id, asked, *_verdict(verdicts, slot.event_id))
+    return made
+
+
+def commands_table(commands: Iterable[DeviceCommand], verdicts: Verdicts | None = None) -> Table:
+    """Commands to devices, and what was said to them."""
+    made = table("device", "command", *(["verdict"] if verdicts is not None else []))
+    for command in commands:
+        power = f" {command.power!r}" if command.power is not None else ""
+        made.add_row(
+            plain(command.device_id), f"{command.action}{power}", *_verdict(verdicts, command.device_id)
+        )
+    return made
+
+
+def receipt_table(receipt: DispatchReceipt | CommandReceipt) -> Table:
+    """What was asked for beside what was said."""
+    verdicts = {item.item_id: item for item in receipt.items}
+    if isinstance(receipt, DispatchReceipt):
+        return slots_table(receipt.slots, verdicts)
+    return commands_table(receipt.commands, verdicts)
+
+
+def _verdict(verdicts: Verdicts | None, item_id: str) -> Sequence[Text]:
+    if verdicts is None:
+        return ()
+    item = verdicts[item_id]
+    verdict = status_text(item.outcome)
+    if item.status_text is not None and item.status_text.lower() != item.outcome.value:
+        verdict.append(f"\nsaid: {plain(item.status_text)}", style="dim")
+    if item.message:
+        verdict.append(f"\n{plain(item.message)}", style="dim")
+    return (verdict,)
+
+
+def _period(start: datetime, end: datetime) -> str:
+    """`2026-11-23 18:00–19:00 UTC`, seconds only where there are some."""
+    precise = start.second or end.second
+    first = start.strftime("%Y-%m-%d %H:%M:%S" if precise else "%Y-%m-%d %H:%M")
+    last = end.strftime("%H:%M:%S" if precise else "%H:%M")
+    if end.date() == start.date():
+        return f"{first}–{last} UTC"
+    return f"{first} –\n{end.strftime('%Y-%m-%d')} {last} UTC"
+
+
+def duration_words(seconds: int) -> str:
+    """`1 h 30 min`."""
+    whole = timedelta(seconds=seconds)
+    hours, rest = divmod(whole.seconds, 3600)
+    minutes, secs = divmod(rest, 60)
+    parts = ((whole.days, "d"), (hours, "h"), (minutes, "min"), (secs, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+
+
+def delivery_table(delivery: Delivery) -> RenderableType:
+    """What was read from a webhook."""
+    if isinstance(delivery, DataPush):
+        return _push_table(delivery)
+    if isinstance(delivery, ExecutionReport):
+        return _report_table(delivery)
+    return Text("Nothing was read from it; it is kept as it is.", style="dim")
+
+
+def _push_table(push: DataPush) -> Table:
+    made = table("device", "metric", "value")
+    made.title = f"data push · {plain(push.molecule_id)} · {push.timestamp:%Y-%m-%d %H:%M:%S} UTC"
+    made.title_justify, made.title_style = "left", ""
+    for device in push.devices:
+        name = plain(device.device_id)
+        for metric, value in device.metrics.items():
+            made.add_row(name, plain(metric), plain(value))
+            name = ""
+        if name:
+            made.add_row(name, Text("none", style="dim"))
+    return made
+
+
+def _report_table(report: ExecutionReport) -> Table:
+    made = table("event", "status", "executed", "actual time")
+    made.title = f"execution response · {plain(report.molecule_id or 'no site named')}"
+    made.title_justify, made.title_style = "left", ""
+    for result in report.results:
+        status = status_text(result.status)
+        if result.status_text is not None and result.status_text.lower() != result.status.value:
+            status.append(f"\nsaid: {plain(result.status_text)}", style="dim")
+        if result.message:
+            status.append(f"\n{plain(result.message)}", style="dim")
+        quantity = "" if result.executed_quantity is None else f"{result.executed_quantity:g}"
+        executed = f"{quantity} {plain(result.executed_unit or '')}".strip()
+        times = [f"{when:%H:%M:%S}" if when else "?" for when in (result.started_at, result.ended_at)]
+        made.add_row(plain(result.event_id), status, executed, "" if times == ["?", "?"] else "–".join(times))
+    return made
