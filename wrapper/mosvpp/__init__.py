@@ -1,7 +1,8 @@
 """The partner's side of MosVPP, the virtual power plant platform of Molecule Systems.
 
-Call Molecule with `Client` or `AsyncClient`, build what to send with `discharge`, `charge`, `shed`, `restore` and
-`mosvpp.commands`, and read what Molecule sends with `mosvpp.webhooks.parse`. All errors are in `mosvpp.errors`.
+Call Molecule with `Client` or `AsyncClient`, build what to send with `discharge`, `charge`, `shed`, `restore`
+and `mosvpp.commands`, and read what Molecule sends with `mosvpp.webhooks.parse`. All errors are in
+`mosvpp.errors`.
 
 Names are loaded when they are first used: httpx only with a client.
 """
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import commands, errors, signatures, webhooks
-    from ._calls import Request
+    from ._requests import Request
     from .client import AsyncClient, Client
     from .commands import DeviceCommand
     from .drift import Drift
@@ -48,7 +49,7 @@ _HOMES = {
     "Outcome": "receipts",
     "Power": "units",
     "ReceiptItem": "receipts",
-    "Request": "_calls",
+    "Request": "_requests",
     "RetryPolicy": "retry",
     "Timeout": "timeouts",
     "UnknownDelivery": "events",

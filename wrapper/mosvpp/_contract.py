@@ -1,7 +1,7 @@
 """The specification itself, as shipped beside the generated code: what a request may look like, and why.
 
-The JSON Schema of the document is checked by jsonschema-rs. A fault is told with its JSON path, the keyword that it
-breaks, and the evidence ids that stand nearest to that keyword in the document.
+The JSON Schema of the document is checked by jsonschema-rs. A fault is told with its JSON path, the keyword
+that it breaks, and the evidence ids that stand nearest to that keyword in the document.
 """
 
 from __future__ import annotations
@@ -40,11 +40,16 @@ def _validator(schema: str) -> Any:
 
 
 def schema_faults(schema: str, body: Any) -> list[RuleError]:
-    """Everything in which `body` departs from the named schema, as errors to raise or to report; mostly empty."""
+    """Everything in which `body` departs from the named schema, as errors; mostly nothing."""
     validator = _validator(schema)
-    if validator.is_valid(body):
-        return []
-    return [_fault(error, body) for found in validator.iter_errors(body) for error in _told(found, body)]
+    try:
+        if validator.is_valid(body):
+            return []
+        found = list(validator.iter_errors(body))
+    except (ValueError, RecursionError) as error:  # half a character, bytes, an endless depth, …
+        msg = f"this cannot be written as JSON: {error}"
+        return [RuleError(msg, rule="json", evidence=("behaviour.json_only",))]
+    return [_fault(error, body) for fault in found for error in _told(fault, body)]
 
 
 def _told(error: Any, body: Any) -> Iterator[Any]:
@@ -56,16 +61,20 @@ def _told(error: Any, body: Any) -> Iterator[Any]:
     branches = error.kind.context
     wanted = item.get("cmd_type") if isinstance(item, dict) else None
     for branch in branches:
-        if not any(_is_wrong_type(fault) for fault in branch) and (wanted is not None or not isinstance(item, dict)):
+        if not any(_is_wrong_type(fault) for fault in branch) and (
+            wanted is not None or not isinstance(item, dict)
+        ):
             yield from branch
             return
     # No branch fits: either there is no cmd_type, or one that does not exist. Any branch tells the first.
     telling = min(branches, key=len)
-    yield from [fault for fault in telling if fault.kind.name == "required" and "cmd_type" in fault.message] or [error]
+    yield from [
+        fault for fault in telling if fault.kind.name == "required" and "cmd_type" in fault.message
+    ] or [error]
 
 
 def _is_wrong_type(fault: Any) -> bool:
-    return fault.kind.name == "const" and fault.instance_path[-1:] == ["cmd_type"]
+    return bool(fault.kind.name == "const" and fault.instance_path[-1:] == ["cmd_type"])
 
 
 def _fault(error: Any, body: Any) -> RuleError:

@@ -1,4 +1,4 @@
-"""What the values of this package share: they cannot be changed, and they go to JSON and back without a loss."""
+"""What the values of this package share: they cannot be changed, and go to JSON and back without a loss."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
         """Read what `to_json` wrote. Raises `RuleError` for anything else."""
         try:
             return msgspec.json.decode(text, type=cls, dec_hook=_decode)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
             msg = f"this is no {cls.__name__} as to_json() writes it: {error}"
             raise RuleError(msg, rule="json") from None
 

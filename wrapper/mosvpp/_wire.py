@@ -1,13 +1,14 @@
 """The one place where our values and MosVPP's wire form meet, through the generated models.
 
-Outgoing: values become generated models, which become JSON. Two things are set afterwards, since the generated code
-writes them otherwise: an id goes out in the caller's spelling, and a time with Z.
-Incoming: replies are read by the generated models, after keys in another case (`eventSlots`) were brought to ours.
+Outgoing: values become generated models, which become JSON. Two things are set afterwards, since the
+generated code writes them otherwise: an id goes out in the caller's spelling, and a time with Z. Incoming:
+replies are read by the generated models, after keys in another case (`eventSlots`) were brought to ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
@@ -17,19 +18,18 @@ from mosvpp_api import models
 from mosvpp_api.api.devices import sync_devices
 from mosvpp_api.api.dispatch import submit_dispatch
 from mosvpp_api.api.site_commands import submit_site_command
-from mosvpp_api.models.event_type import EventType
 from mosvpp_api.types import Unset
 
 from .commands import DeviceCommand
-from .models import Device, DeviceType
+from .models import Device
 from .slots import EventSlot
-from .times import to_wire
 from .units import Power, kW
 
 __all__ = [
     "DEVICE_SYNC",
     "DISPATCH",
     "SITE_COMMAND",
+    "UNREADABLE",
     "Reply",
     "device_call",
     "dispatch_call",
@@ -41,6 +41,10 @@ __all__ = [
 
 DEVICE_SYNC, DISPATCH, SITE_COMMAND = "sync_devices", "submit_dispatch", "submit_site_command"
 
+UNREADABLE = (TypeError, ValueError, KeyError, AttributeError)
+"""What reading raises when a body has another shape."""
+
+_UNITS = {unit.value: unit for unit in models.PowerUnit}
 _COMMANDS: dict[str, Any] = {
     "charge": models.ChargeCommand,
     "discharge": models.DischargeCommand,
@@ -49,6 +53,7 @@ _COMMANDS: dict[str, Any] = {
     "on": models.OnCommand,
     "restore": models.RestoreCommand,
 }
+_NO_POWER = 0 * kW
 
 
 def device_call(molecule_id: str) -> dict[str, Any]:
@@ -58,23 +63,27 @@ def device_call(molecule_id: str) -> dict[str, Any]:
 
 def dispatch_call(molecule_id: str, slots: Iterable[EventSlot], mode: models.DispatchMode) -> dict[str, Any]:
     """Method, URL and JSON body of a dispatch request."""
-    sent = list(slots)
-    request = models.DispatchRequest(mode=mode, event_slots=[_event(slot) for slot in sent])
+    request = models.DispatchRequest(mode=mode, event_slots=[_event(slot) for slot in slots])
     call = submit_dispatch._get_kwargs(molecule_id, body=request)
-    for event, slot in zip(call["json"]["event_slots"], sent, strict=True):
-        event.update(event_id=slot.event_id, start_time=to_wire(slot.start), end_time=to_wire(slot.end))
+    for event in call["json"]["event_slots"]:
+        event["start_time"], event["end_time"] = _with_z(event["start_time"]), _with_z(event["end_time"])
     return call
 
 
+def _with_z(utc: str) -> str:
+    """`2024-01-05T00:00:00Z`, as the page's samples have it."""
+    return utc.removesuffix("+00:00") + "Z"
+
+
 def _event(slot: EventSlot) -> models.DispatchEvent:
-    power = slot.power if slot.power is not None else 0 * kW
+    power = slot.power if slot.power is not None else _NO_POWER
     return models.DispatchEvent(
         event_id=cast("UUID", slot.event_id),  # to_dict() writes its text; there is no need to parse it
         start_time=slot.start,
         end_time=slot.end,
         event_type=slot.event_type,
         event_quantity=power.value,
-        event_unit=models.PowerUnit(power.unit),
+        event_unit=_UNITS[power.unit],
         priority=slot.priority,
         mandatory=slot.mandatory,
         cancelled=slot.cancelled,
@@ -100,7 +109,7 @@ def _command(command: DeviceCommand) -> Any:
 
 
 def _cmd_power(power: Power) -> dict[str, Any]:
-    return {"cmd_quantity": power.value, "cmd_unit": models.PowerUnit(power.unit)}
+    return {"cmd_quantity": power.value, "cmd_unit": _UNITS[power.unit]}
 
 
 class Reply:
@@ -112,104 +121,105 @@ class Reply:
     def __init__(self, read: Any, items: Iterable[tuple[Any, Any]], unknown_fields: list[str]) -> None:
         self.molecule_id = _text(read.molecule_id)
         self.mode = _text(getattr(read, "mode", None))
+        self.scmd_id = _text(getattr(read, "scmd_id", None))
         self.status = _text(read.status)
         self.message = _text(read.message)
-        self.items = [(_text(item_id) or "", _text(item.status), _text(item.message)) for item_id, item in items]
+        self.items = [(_text(item_id), _text(item.status), _text(item.message)) for item_id, item in items]
         self.unknown_fields = unknown_fields
 
 
 def read_dispatch_reply(data: Any) -> Reply:
-    """Read the receipt of a dispatch request. Raises ValueError, TypeError, KeyError or AttributeError."""
-    folded, unknown = _folded(data, models.DispatchReply, "$", {"event_slots": models.DispatchReplySlot})
-    read = models.DispatchReply.from_dict(folded)
-    return Reply(read, ((slot.event_id, slot) for slot in _list(read.event_slots)), unknown)
+    """Read the receipt of a dispatch request. Raises `UNREADABLE`."""
+    known, unknown = _in_our_spelling(
+        data, models.DispatchReply, "$", {"event_slots": models.DispatchReplySlot}
+    )
+    read = models.DispatchReply.from_dict(known)
+    return Reply(read, ((slot.event_id, slot) for slot in read.event_slots or ()), unknown)
 
 
 def read_command_reply(data: Any) -> Reply:
-    """Read the receipt of a site command. Raises ValueError, TypeError, KeyError or AttributeError."""
-    folded, unknown = _folded(data, models.SiteCommandReply, "$", {"scmd_devices": models.SiteCommandReplyDevice})
-    read = models.SiteCommandReply.from_dict(folded)
-    return Reply(read, ((device.device_id, device) for device in _list(read.scmd_devices)), unknown)
+    """Read the receipt of a site command. Raises `UNREADABLE`."""
+    known, unknown = _in_our_spelling(
+        data, models.SiteCommandReply, "$", {"scmd_devices": models.SiteCommandReplyDevice}
+    )
+    read = models.SiteCommandReply.from_dict(known)
+    return Reply(read, ((device.device_id, device) for device in read.scmd_devices or ()), unknown)
 
 
 def read_devices(data: Any) -> tuple[str, tuple[Device, ...], list[str]]:
-    """Read a device synchronization: site, devices, paths of unknown fields. Raises like `read_dispatch_reply`."""
-    folded, unknown = _folded(data, models.DeviceSyncReply, "$", {"devices": models.SyncedDevice})
-    read = models.DeviceSyncReply.from_dict(folded)
+    """Read a device synchronization: site, devices, paths of unknown fields. Raises `UNREADABLE`."""
+    known, unknown = _in_our_spelling(data, models.DeviceSyncReply, "$", {"devices": models.SyncedDevice})
+    if any(isinstance(device.get("device_type"), bool) for device in known["devices"]):
+        raise TypeError("true and false are no device_type")  # to Python they are 1 and 0
+    read = models.DeviceSyncReply.from_dict(known)
     return _required(read.molecule_id), tuple(_device(device) for device in read.devices), unknown
 
 
 def _device(read: models.SyncedDevice) -> Device:
-    capabilities = None if isinstance(read.capabilities, Unset) or read.capabilities is None else read.capabilities
-    if capabilities is not None and not (
-        isinstance(capabilities, list) and all(isinstance(word, str) for word in capabilities)
-    ):
-        msg = "capabilities is no list of texts"
-        raise TypeError(msg)
+    words: Any = read.capabilities
+    listed = not isinstance(words, Unset) and words is not None
+    if listed and not isinstance(words, list):
+        raise TypeError("capabilities is no list")
     return Device(
         device_id=_required(read.device_id),
-        device_type=DeviceType(read.device_type),
+        device_type=read.device_type,
         name=_text(read.name),
-        capabilities=None if capabilities is None else tuple(capabilities),
+        capabilities=tuple(_required(word) for word in words) if listed else None,
     )
 
 
 def _text(value: Any) -> str | None:
     """A text that may be missing or null. Raises TypeError for anything else."""
-    if value is None or isinstance(value, Unset):
-        return None
-    return _required(value)
+    return None if value is None or isinstance(value, Unset) else _required(value)
 
 
 def _required(value: Any) -> str:
-    if not isinstance(value, str):
-        msg = f"{value!r} is no text"
-        raise TypeError(msg)
-    return value
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"{value!r:.80} is no text")
 
 
-def _list(value: Any) -> list[Any]:
-    return [] if isinstance(value, Unset) else value
-
-
-def _folded(
-    data: Any, model: type, path: str, nested: dict[str, type] | None = None
+def _in_our_spelling(
+    data: Any, model: type, path: str, lists: dict[str, type] | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    """Bring the keys of an object to the spelling of the model; also the paths of those that it does not have."""
+    """An object with its keys as the model spells them, and the paths of those that the model does not have.
+
+    `lists` are the fields that hold objects of another model. Where a key comes in two spellings, ours
+    counts.
+    """
     if not isinstance(data, dict):
-        msg = f"{path} is no object"
-        raise TypeError(msg)
-    known = _field_names(model)
-    result: dict[str, Any] = {}
-    unknown: list[str] = []
-    for key, value in data.items():
-        name = key if key in known.values() else known.get(_fold(key), key)
-        if name in known.values():
-            result.setdefault(name, value)
-        else:
-            unknown.append(f"{path}.{key}")
-    for name, inner in (nested or {}).items():
-        if isinstance(result.get(name), list):
-            pairs = [_folded(item, inner, f"{path}.{name}[{index}]") for index, item in enumerate(result[name])]
-            result[name] = [item for item, _ in pairs]
-            unknown += [line for _, lines in pairs for line in lines]
-    return result, unknown
+        raise TypeError(f"{path} is no object")
+    ours = _field_names(model)
+    known, unknown = data, []
+    if not data.keys() <= ours.keys():
+        by_folded = {_folded(name): name for name in ours}
+        known = {key: value for key, value in data.items() if key in ours}
+        for key in data:
+            name = key if key in ours else by_folded.get(_folded(key))
+            if name is None or (name != key and name in known):
+                unknown.append(f"{path}.{key}")
+            elif name != key:
+                known[name] = data[key]
+    for name, inner in (lists or {}).items():
+        if name in known:
+            items, more = _list_in_our_spelling(known[name], inner, f"{path}.{name}")
+            known = {**known, name: items}
+            unknown += more
+    return known, unknown
 
 
-def _fold(key: str) -> str:
+def _list_in_our_spelling(data: Any, model: type, path: str) -> tuple[list[dict[str, Any]], list[str]]:
+    if not isinstance(data, list):
+        raise TypeError(f"{path} is no list")
+    pairs = [_in_our_spelling(item, model, f"{path}[{index}]") for index, item in enumerate(data)]
+    return [item for item, _ in pairs], [line for _, unknown in pairs for line in unknown]
+
+
+def _folded(key: str) -> str:
     return key.replace("_", "").lower()
 
 
-def _field_names(model: type) -> dict[str, str]:
-    """The fields of a generated model by their folded names."""
-    names = _FIELDS.get(model)
-    if names is None:
-        names = _FIELDS[model] = {_fold(name): name for name in _public_fields(model)}
-    return names
-
-
-_FIELDS: dict[type, dict[str, str]] = {}
-
-
-def _public_fields(model: type) -> Iterator[str]:
-    return (field.name for field in attrs.fields(model) if field.name != "additional_properties")
+@cache
+def _field_names(model: type) -> dict[str, None]:
+    """The names of the fields of a generated model."""
+    return {field.name: None for field in attrs.fields(model) if field.name != "additional_properties"}

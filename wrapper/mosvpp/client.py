@@ -15,7 +15,8 @@ import httpx
 
 from ._calls import Attempt, Calls, Flow, Pause, Request
 from ._contract import document
-from ._transport import AsyncDeadlineTransport, DeadlineTransport, send, send_async
+from ._sockets import AsyncDeadlineTransport, DeadlineTransport
+from ._transport import send, send_async
 from .auth import ApiKey
 from .clock import Clock, SystemClock
 from .commands import DeviceCommand
@@ -25,7 +26,6 @@ from .models import DeviceList
 from .receipts import CommandReceipt, DispatchReceipt
 from .retry import RetryPolicy
 from .slots import EventSlot
-from .statuses import read_status
 from .timeouts import Timeout
 
 __all__ = ["AsyncClient", "Client"]
@@ -57,16 +57,14 @@ class _Shell:
         self._urls: dict[str, httpx.URL] = {}
         if not isinstance(allow_live, bool):
             raise RuleError("allow_live is True or False", path="allow_live", rule="type")
-        for word, status in (statuses or {}).items():
-            _checked_status(word, status)
         self._calls = Calls(
             key=ApiKey(api_key),
-            api_version=_segment(api_version),
+            api_version=api_version,
             allow_live=allow_live,
             retry=retry or RetryPolicy(),
             clock=self._clock,
             on_drift=on_drift,
-            statuses=dict(statuses or {}) or None,
+            statuses=statuses,
         )
 
     def __repr__(self) -> str:
@@ -75,21 +73,22 @@ class _Shell:
     def _url(self, path: str) -> httpx.URL:
         url = self._urls.get(path)
         if url is None:
-            if len(self._urls) > 10_000:  # noqa: PLR2004  a few for each site; no need for anything finer
+            if len(self._urls) > 10_000:
                 self._urls.clear()
             url = self._urls[path] = httpx.URL(f"{self._origin}{path}")
         return url
 
 
 class Client(_Shell):
-    """Calls MosVPP, and blocks until the answer is there. May be shared by threads; use it as a context manager.
+    """Calls MosVPP, and blocks until the answer is there. Threads may share it; use it in a `with` block.
 
-    `api_key` is the partner's key, or a function that returns the current one; without it the environment variable
-    MOSVPP_API_KEY is read. `base_url` is the origin without the version. `allow_live` arms live dispatch and site
-    commands, which move real devices. A plain number as `timeout` is the total deadline of one attempt, in seconds.
-    `retry` says how often a request is sent again where that is safe (see `mosvpp.retry`). `proxy` is a URL;
-    `trust_env` reads one from the environment. `transport` is any httpx transport, for tests. `on_drift` is called with
-    each surprise, and `statuses` adds status words, as in `{"DONE": "completed"}`.
+    `api_key` is the partner's key, or a function that returns the current one; without it the environment
+    variable MOSVPP_API_KEY is read. `base_url` is the origin without the version. `allow_live` arms live
+    dispatch and site commands, which move real devices. A plain number as `timeout` is the total deadline of
+    one attempt, in seconds. `retry` says how often a request is sent again where that is safe (see
+    `mosvpp.retry`). `proxy` is a URL; `trust_env` reads one from the environment. `transport` is any httpx
+    transport, for tests. `on_drift` is called with each surprise, and `statuses` adds status words, as in
+    `{"DONE": "completed"}`.
 
     Raises `RuleError` for arguments that make no sense; every other error is in `mosvpp.errors`.
     """
@@ -122,13 +121,15 @@ class Client(_Shell):
             on_drift=on_drift,
             statuses=statuses,
         )
-        self._transport = transport or DeadlineTransport(*_connection(self._origin, ssl_context, proxy, trust_env))
+        arguments = _connection(self._origin, ssl_context, proxy, trust_env=trust_env)
+        own = _checked_transport(transport, "handle_request")
+        self._transport: httpx.BaseTransport = own or DeadlineTransport(*arguments)
 
     def sync_devices(self, molecule_id: str) -> DeviceList:
         """Learn the devices of a site. Repeated on transient failures, since it changes nothing.
 
-        Raises `UnreachableError` when no answer came, `RejectedError` for a 4xx, `UnexpectedResponseError` for a 5xx
-        or a body that is no device list.
+        Raises `UnreachableError` when no answer came, `RejectedError` for a 4xx, `UnexpectedResponseError`
+        for a 5xx or a body that is no device list.
         """
         return self._run(self._calls.sync_devices(molecule_id))
 
@@ -137,22 +138,23 @@ class Client(_Shell):
     ) -> DispatchReceipt:
         """Submit events for a site, and get the receipt.
 
-        Whether `mode="test"` moves any hardware is not known (unknown.test_mode_effect). An `event_id` that was
-        submitted before is updated by this (inferred: dispatch.update_by_same_id).
+        Whether `mode="test"` moves any hardware is not known (unknown.test_mode_effect). An `event_id` that
+        was submitted before is updated by this (inferred: dispatch.update_by_same_id).
 
-        Look at `receipt.outcome`: accepted, partially_accepted or unknown. Raises `RuleError` when nothing was sent
-        because a rule forbids it (`mode="live"` without `allow_live=True` too), `UnreachableError` when nothing could
-        be sent, `RejectedError` when Molecule refused all of it, `OutcomeUnknownError` when the request may have been
-        received, and `UnexpectedResponseError` for a redirect and the like.
+        Look at `receipt.outcome`: accepted, partially_accepted or unknown. Raises `RuleError` when nothing
+        was sent because a rule forbids it (`mode="live"` without `allow_live=True` too), `UnreachableError`
+        when nothing could be sent, `RejectedError` when Molecule refused all of it, `OutcomeUnknownError`
+        when the request may have been received, and `UnexpectedResponseError` for a redirect and the like.
         """
         return self._run(self._calls.submit_dispatch(molecule_id, slots, mode))
 
-    def cancel_dispatch(self, receipt: DispatchReceipt) -> DispatchReceipt:
-        """Cancel all events of a receipt: same site, same mode, same ids (inferred: dispatch.update_by_same_id).
+    def cancel_dispatch(self, dispatch: DispatchReceipt | Request) -> DispatchReceipt:
+        """Cancel all events of a dispatch: same site, mode and ids (inferred: dispatch.update_by_same_id).
 
-        A cancellation may be repeated by itself until the end of an event. Raises like `submit_dispatch`.
+        Give the receipt, or where there is none the `request` of an `OutcomeUnknownError`. A cancellation may
+        be repeated by itself until the last of the events ends. Raises like `submit_dispatch`.
         """
-        return self._run(self._calls.cancel_dispatch(receipt))
+        return self._run(self._calls.cancel_dispatch(dispatch))
 
     def submit_site_command(
         self,
@@ -164,17 +166,17 @@ class Client(_Shell):
     ) -> CommandReceipt:
         """Command devices of a site, at once, for `duration` (whole seconds, at least one).
 
-        There is no test mode and no undo but another command; what a device does after `duration` is not known
-        (command.no_test_mode, command.no_cancel, unknown.after_scmd_secs). Needs `allow_live=True`. Raises like
-        `submit_dispatch`.
+        There is no test mode and no undo but another command; what a device does after `duration` is not
+        known (command.no_test_mode, command.no_cancel, unknown.after_scmd_secs). Needs `allow_live=True`.
+        Raises like `submit_dispatch`.
         """
         return self._run(self._calls.submit_site_command(molecule_id, commands, duration, scmd_id))
 
     def resend(self, request: Request) -> Any:
         """Send the identical request once more, because you decided to; see `OutcomeUnknownError`.
 
-        Returns what the first call would have returned. Raises like it; a dispatch request that was overtaken by a newer
-        revision of one of its events is refused with `RuleError` (behaviour.revision_order).
+        Returns what the first call would have returned. Raises like it; a dispatch request that was overtaken
+        by a newer revision of one of its events is refused with `RuleError` (behaviour.revision_order).
         """
         return self._run(self._calls.resend(request))
 
@@ -193,9 +195,8 @@ class Client(_Shell):
         return value
 
     def _attempt(self, step: Attempt) -> Any:
-        request = step.request
-        key = self._calls.key.reveal()
-        return send(self._transport, self._url(request.path), request, key, self._timeout, self._clock)
+        url, key = self._url(step.request.path), self._calls.key.current()
+        return send(self._transport, url, step, key, self._timeout, self._clock)
 
     def close(self) -> None:
         """Close the connections."""
@@ -213,7 +214,8 @@ class Client(_Shell):
 class AsyncClient(_Shell):
     """Calls MosVPP without blocking, on asyncio or trio; see `Client` for the arguments and the errors.
 
-    A call that is cancelled by its task may have been received; its outcome is then unknown, as after a time-out.
+    A call that is cancelled by its task may have been received; its outcome is then unknown, as after a
+    time-out.
     """
 
     def __init__(
@@ -244,8 +246,9 @@ class AsyncClient(_Shell):
             on_drift=on_drift,
             statuses=statuses,
         )
-        arguments = _connection(self._origin, ssl_context, proxy, trust_env)
-        self._transport = transport or AsyncDeadlineTransport(*arguments)
+        arguments = _connection(self._origin, ssl_context, proxy, trust_env=trust_env)
+        own = _checked_transport(transport, "handle_async_request")
+        self._transport: httpx.AsyncBaseTransport = own or AsyncDeadlineTransport(*arguments)
 
     async def sync_devices(self, molecule_id: str) -> DeviceList:
         """Learn the devices of a site; see `Client.sync_devices`."""
@@ -257,9 +260,9 @@ class AsyncClient(_Shell):
         """Submit events for a site, and get the receipt; see `Client.submit_dispatch`."""
         return await self._run(self._calls.submit_dispatch(molecule_id, slots, mode))
 
-    async def cancel_dispatch(self, receipt: DispatchReceipt) -> DispatchReceipt:
-        """Cancel all events of a receipt; see `Client.cancel_dispatch`."""
-        return await self._run(self._calls.cancel_dispatch(receipt))
+    async def cancel_dispatch(self, dispatch: DispatchReceipt | Request) -> DispatchReceipt:
+        """Cancel all events of a dispatch; see `Client.cancel_dispatch`."""
+        return await self._run(self._calls.cancel_dispatch(dispatch))
 
     async def submit_site_command(
         self,
@@ -291,9 +294,8 @@ class AsyncClient(_Shell):
         return value
 
     async def _attempt(self, step: Attempt) -> Any:
-        request = step.request
-        key = self._calls.key.reveal()
-        return await send_async(self._transport, self._url(request.path), request, key, self._timeout, self._clock)
+        url, key = self._url(step.request.path), self._calls.key.current()
+        return await send_async(self._transport, url, step, key, self._timeout, self._clock)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -308,7 +310,8 @@ class AsyncClient(_Shell):
         await self.aclose()
 
 
-# --- arguments ---------------------------------------------------------------------------------------------------------
+# --- arguments
+# ---------------------------------------------------------------------------------------------------------
 
 
 def _origin(base_url: object) -> httpx.URL:
@@ -317,19 +320,22 @@ def _origin(base_url: object) -> httpx.URL:
         url = httpx.URL(str(base_url))
     except httpx.InvalidURL:
         url = httpx.URL("")
+    if url.userinfo:  # it may be a password, so it is not repeated
+        raise RuleError("base_url holds a user name or a password", path="base_url", rule="format")
     if url.scheme not in ("http", "https") or not url.host:
-        raise RuleError(f"{base_url!r} is no origin; it looks like {DEFAULT_BASE_URL}", path="base_url", rule="format")
-    if url.path not in ("", "/") or url.query or url.fragment or url.userinfo:
+        msg = f"{base_url!r} is no origin; it looks like {DEFAULT_BASE_URL}"
+        raise RuleError(msg, path="base_url", rule="format", evidence=("transport.base_url",))
+    if url.path not in ("", "/") or url.query or url.fragment:
         msg = f"{base_url!r} has more than scheme, host and port; the path is added here, with api_version"
         raise RuleError(msg, path="base_url", rule="format", evidence=("transport.base_url",))
     if url.scheme == "http" and not _is_near(url.host):
         msg = f"{base_url!r} would send the key unencrypted; use https"
         raise RuleError(msg, path="base_url", rule="https", evidence=("transport.api_key",))
-    return url.copy_with(raw_path=b"")
+    return httpx.URL(scheme=url.scheme, host=url.host, port=url.port)
 
 
 def _is_near(host: str) -> bool:
-    """A host that plain http is good enough for: this machine, a private address, a name without a dot (containers)."""
+    """A host that http is good enough for: this machine, a private address, a container's name."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -337,40 +343,32 @@ def _is_near(host: str) -> bool:
     return address.is_private
 
 
-def _segment(api_version: object) -> str:
-    if isinstance(api_version, str) and api_version.isascii() and api_version.replace(".", "").isalnum():
-        return api_version
-    msg = f"{api_version!r} is no API version; it looks like v1"
-    raise RuleError(msg, path="api_version", rule="format", evidence=("transport.api_version",))
-
-
-def _checked_status(word: object, status: str) -> None:
-    try:
-        if isinstance(word, str):
-            read_status(word, {word: status})
-            return
-    except ValueError:
-        pass
-    raise RuleError(f"{status!r} is no status to map {word!r} to; see EventStatus", path="statuses", rule="enum")
+def _checked_transport(transport: Any, method: str) -> Any:
+    if transport is not None and not hasattr(transport, method):
+        msg = f"{type(transport).__name__} has no {method}: Client takes a sync, AsyncClient an async one"
+        raise RuleError(msg, path="transport", rule="type")
+    return transport
 
 
 def _connection(
-    origin: httpx.URL,
-    ssl_context: ssl.SSLContext | None,
-    proxy: str | None,
-    trust_env: bool,  # noqa: FBT001  private
+    origin: httpx.URL, ssl_context: ssl.SSLContext | None, proxy: str | None, *, trust_env: bool
 ) -> tuple[ssl.SSLContext | None, str | None]:
     """TLS context and proxy for the one origin that a client talks to."""
     if proxy is None and trust_env and not proxy_bypass(origin.host):
         proxies = getproxies()
         proxy = proxies.get(origin.scheme) or proxies.get("all")
-    if proxy is not None:
-        try:
-            known = httpx.URL(proxy).scheme in ("http", "https", "socks5", "socks5h")
-        except (httpx.InvalidURL, TypeError):
-            known = False
-        if not known:  # the address may hold a password, so it is not repeated
-            raise RuleError("proxy is no URL such as http://proxy.example:3128", path="proxy", rule="format")
+    if proxy is not None and not _is_proxy(proxy):  # the address may hold a password, so it is not repeated
+        raise RuleError("proxy is no URL such as http://proxy.example:3128", path="proxy", rule="format")
     if ssl_context is None and origin.scheme == "https":
         ssl_context = httpx.create_ssl_context(trust_env=trust_env)
+    elif ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+        raise RuleError("ssl_context is an ssl.SSLContext", path="ssl_context", rule="type")
     return ssl_context, proxy
+
+
+def _is_proxy(address: object) -> bool:
+    try:
+        url = httpx.URL(str(address))
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)

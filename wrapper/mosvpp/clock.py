@@ -10,7 +10,7 @@ __all__ = ["Clock", "SystemClock"]
 
 
 class Clock(Protocol):
-    """What the clients need of time. The present is always asked of one of these, never of the system directly."""
+    """What the clients need of time: the present is asked of one of these, never of the system."""
 
     def now(self) -> datetime:
         """The present as an aware UTC datetime."""

@@ -1,6 +1,7 @@
-"""Commands to single devices, as frozen values. They act at once, and there is no test mode (command.no_test_mode).
+"""Commands to single devices, as frozen values. They act at once, with no test mode (command.no_test_mode).
 
-    >>> client.submit_site_command(site, [discharge("20000", 5 * kW), turn_off("21000")], duration=timedelta(minutes=15))
+>>> wanted = [discharge("20000", 5 * kW), turn_off("21000")]
+>>> client.submit_site_command(site, wanted, duration=timedelta(minutes=15))
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class DeviceCommand(Value, frozen=True, kw_only=True, tag_field="kind", tag="dev
     power: Power | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.device_id, str) or not self.device_id:
+        if not _is_sendable(self.device_id):
             msg = f"{self.device_id!r} is no device id; it is a text such as '20000', as device sync lists it"
             raise RuleError(msg, path="device_id", rule="type", evidence=("command.device_id",))
         if self.action not in get_args(Action):
@@ -39,6 +40,11 @@ class DeviceCommand(Value, frozen=True, kw_only=True, tag_field="kind", tag="dev
         elif self.power is not None:
             msg = f"{self.action} takes no power"
             raise RuleError(msg, path="power", rule="state_based", evidence=("command.state_no_quantity",))
+
+
+def _is_sendable(value: object) -> bool:
+    """Whether it is a text that holds something, and no half of a character (a lone surrogate)."""
+    return isinstance(value, str) and value != "" and value == value.encode(errors="ignore").decode()
 
 
 def charge(device_id: str, power: Power) -> DeviceCommand:

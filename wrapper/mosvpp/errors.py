@@ -6,6 +6,7 @@ MosVPPError
 ├── OutcomeUnknownError        the request may have been received; whether it took effect is not known
 ├── RejectedError              Molecule refused the request
 ├── UnexpectedResponseError    remote fault: an answer that makes no sense here
+├── StoreError                 the store cannot do it now, or may not: what was to be stored is not
 └── WebhookError               a delivery that cannot be taken; `status_hint` is the HTTP status to answer
     ├── AuthenticationError    401: the sender did not prove who it is
     └── PayloadError           400: the bytes are no acceptable JSON
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._answers import Answer
-    from ._calls import Request
+    from ._requests import Request
     from .receipts import CommandReceipt, DispatchReceipt
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "PayloadError",
     "RejectedError",
     "RuleError",
+    "StoreError",
     "UnexpectedResponseError",
     "UnreachableError",
     "WebhookError",
@@ -42,9 +44,9 @@ class MosVPPError(Exception):
 class RuleError(MosVPPError, ValueError):
     """What was asked for breaks a rule; nothing was sent.
 
-    `path` is the JSON path of the fault in the request (`$.event_slots[0].priority`), or the name of an argument;
-    `rule` the keyword of the schema or the id of the rule; `evidence` the ids in spec/evidence.yaml on which the
-    rule rests.
+    `path` is the JSON path of the fault in the request (`$.event_slots[0].priority`), or the name of an
+    argument; `rule` the keyword of the schema or the id of the rule; `evidence` the ids in spec/evidence.yaml
+    on which the rule rests.
     """
 
     def __init__(
@@ -64,8 +66,8 @@ class RuleError(MosVPPError, ValueError):
 class _CallError(MosVPPError):
     """What the errors of a call share.
 
-    `request` is the request as it was prepared (without the key), `answer` what came back, where anything did, and
-    `attempts` how often the request was tried.
+    `request` is the request as it was prepared (without the key), `answer` what came back, where anything
+    did, and `attempts` how often the request was tried.
     """
 
     def __init__(
@@ -109,8 +111,9 @@ class UnreachableError(_CallError):
 class OutcomeUnknownError(_CallError):
     """The request may have been received, and whether it took effect is not known (behaviour.repeat_post).
 
-    Look at the telemetry of the site before you act. `client.resend(error.request)` sends the identical request
-    once more, and is always a decision of yours. `ids` are the event ids, or the id of the site command.
+    Look at the telemetry of the site before you act. `client.resend(error.request)` sends the identical
+    request once more, and is always a decision of yours. `ids` are the event ids, or the id of the site
+    command.
     """
 
     @property
@@ -120,10 +123,10 @@ class OutcomeUnknownError(_CallError):
 
 
 class RejectedError(_CallError):
-    """Molecule refused the request: by a status 4xx, by 503 with Retry-After, or by a receipt that accepts nothing.
+    """Molecule refused: by a status 4xx, by 503 with Retry-After, or by a receipt that accepts nothing.
 
-    `retry_after` is the number of seconds that the server asked to wait, where it did; `receipt` is present where a
-    receipt said no.
+    `retry_after` is the number of seconds that the server asked to wait, where it did; `receipt` is present
+    where a receipt said no.
     """
 
     def __init__(
@@ -142,7 +145,20 @@ class RejectedError(_CallError):
 
 
 class UnexpectedResponseError(_CallError):
-    """The answer makes no sense here: a redirect, a GET with a body that cannot be read, a GET that fails with 5xx."""
+    """The answer makes no sense here: a redirect, a GET that fails with 5xx or whose body cannot be read."""
+
+
+class StoreError(MosVPPError):
+    """The store cannot do what was asked for. A delivery that meets this is answered with 503.
+
+    `reason` is a word to count by: `unavailable` (no connection), `full` (disk or quota), `queue_full` (more waits
+    than is allowed), `timeout`, `closed`, `busy` (locked by another process), `unsafe` (settings that lose what was
+    acknowledged), `newer_schema`, `failed`.
+    """
+
+    def __init__(self, message: str, *, reason: str = "failed") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class WebhookError(MosVPPError):

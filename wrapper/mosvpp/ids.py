@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from uuid import UUID, uuid4
 
 from .errors import RuleError
 
 __all__ = ["id_key", "id_text", "new_id"]
+
+_CANONICAL = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 
 
 def new_id() -> str:
@@ -14,22 +18,24 @@ def new_id() -> str:
     return str(uuid4())
 
 
+@lru_cache(maxsize=10_000)
 def id_key(text: str | UUID) -> str:
     """What two spellings of one id have in common; a text that is no UUID stands for itself."""
+    if isinstance(text, UUID):
+        return text.hex
+    if _CANONICAL(text):
+        return text.replace("-", "").lower()
     try:
-        return UUID(text).hex if isinstance(text, str) else text.hex
+        return UUID(text).hex  # in braces, or without hyphens
     except ValueError:
-        return str(text)
+        return text
 
 
 def id_text(value: object, *, path: str) -> str:
     """The caller's spelling of a UUID, unchanged; a `RuleError` for anything else."""
     if isinstance(value, UUID):
         return str(value)
-    try:
-        if isinstance(value, str) and len(value) == 36 and UUID(value):  # no braces, no urn:, with its hyphens
-            return value
-    except ValueError:
-        pass
-    msg = f"{value!r} is no UUID; write it like 8a7da4d3-5ad6-42f6-bcad-6194bbd2f68d, or leave it out for a new one"
+    if isinstance(value, str) and _CANONICAL(value):
+        return value
+    msg = f"{value!r} is no UUID; write it like 8a7da4d3-5ad6-42f6-bcad-6194bbd2f68d, or leave it out"
     raise RuleError(msg, path=path, rule="format", evidence=("dispatch.event_id",))

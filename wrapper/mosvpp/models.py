@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from mosvpp_api.models.device_type import DeviceType
 
 from ._answers import Answer
@@ -17,8 +15,8 @@ __all__ = ["Device", "DeviceList", "DeviceType"]
 class Device(Value, frozen=True, kw_only=True):
     """One device of a site.
 
-    A type code that is not documented becomes `DeviceType.UNKNOWN_<code>`. `capabilities` is None where Molecule lists
-    none, which means that they are unknown (devices.capabilities_absent).
+    A type code that is not documented becomes `DeviceType.UNKNOWN_<code>`. `capabilities` is None where
+    Molecule lists none, which means that they are unknown (devices.capabilities_absent).
     """
 
     device_id: str
@@ -32,11 +30,11 @@ class Device(Value, frozen=True, kw_only=True):
 
 
 class DeviceList(Value, frozen=True, kw_only=True, tag_field="kind", tag="device_list"):
-    """All devices of a site, in Molecule's order. Iterate over it, or ask `get` for one; `raw` is the answer."""
+    """All devices of a site, in Molecule's order: iterate, or ask `get` for one. `raw` is the answer."""
 
     molecule_id: str
     devices: tuple[Device, ...]
-    raw: Answer = msgspec.field()
+    raw: Answer
 
     def __iter__(self) -> Iterator[Device]:
         return iter(self.devices)

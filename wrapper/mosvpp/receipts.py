@@ -1,7 +1,8 @@
 """Receipts: what Molecule said to a dispatch request or a site command, and how surely it is known.
 
-Molecule documents that there is a receipt, not what it looks like (receipt.dispatch_shape). Only a decoded acceptance
-counts as accepted; whatever else comes with a 2xx is an unknown outcome, never an exception (behaviour.decoded_acceptance).
+Molecule documents that there is a receipt, not what it looks like (receipt.dispatch_shape). Only a decoded
+acceptance counts as accepted; whatever else comes with a 2xx is an unknown outcome, never an exception
+(behaviour.decoded_acceptance).
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class Certainty(StrEnum):
 class ReceiptItem(Value, frozen=True, kw_only=True):
     """The verdict on one event, or on the command to one device.
 
-    `item_id` is the event id or device id as it was sent; `outcome` is never partially accepted; `status_text` is
-    Molecule's own word, None where it gave none.
+    `item_id` is the event id or device id as it was sent; `outcome` is never partially accepted;
+    `status_text` is Molecule's own word, None where it gave none.
     """
 
     item_id: str
@@ -90,7 +91,8 @@ class DispatchReceipt(_Receipt, frozen=True, kw_only=True, tag_field="kind", tag
 class CommandReceipt(_Receipt, frozen=True, kw_only=True, tag_field="kind", tag="command_receipt"):
     """The receipt of a site command. It says that the command was taken, not that a device followed it.
 
-    Whether there is ever another confirmation is not known (unknown.command_confirmation); look at the telemetry.
+    Whether there is ever another confirmation is not known (unknown.command_confirmation); look at the
+    telemetry.
     """
 
     scmd_id: str

@@ -1,8 +1,7 @@
-"""When a request is sent again by itself, and when never.
+"""How often a request is sent again, and after what time.
 
-A GET may be repeated on any transient failure (behaviour.repeat_get). A POST only when no byte of it was written, on 429,
-and on 503 with Retry-After, by which the server says that it did nothing (behaviour.repeat_post). A repeat must also come
-in time (behaviour.no_late_repeat); that is decided in `_calls`, which knows the slots.
+Whether it may be sent again at all is said in `_failures`, and whether that would still come in time in
+`_calls`.
 """
 
 from __future__ import annotations
@@ -10,21 +9,23 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import msgspec
 
 from .errors import RuleError
 
-__all__ = ["RetryBudget", "RetryPolicy", "read_retry_after"]
+__all__ = ["RetryBudget", "RetryPolicy", "read_http_date", "read_retry_after"]
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often and after what time a request is sent again, where it may be at all.
 
-    `attempts` counts the first one. The wait before attempt n is drawn from 0 to `first_delay` × 2ⁿ⁻² seconds, at most
-    `longest_delay` (full jitter). A server that asks by Retry-After for more than `longest_retry_after` seconds is not
-    waited for. `budget` is how many repeats a client can be behind with: each failure costs one, each success gives a
-    tenth back, and below half of it nothing is repeated, so that an outage is not answered by a storm.
+    `attempts` counts the first one. The wait before attempt n is drawn from 0 to `first_delay` × 2ⁿ⁻²
+    seconds, at most `longest_delay` (full jitter); it comes on top of what the server asks for by
+    Retry-After. One that asks for more than `longest_retry_after` seconds is not waited for. `budget` is how
+    many repeats a client can be behind with: each failure costs one, each success gives a tenth back, and
+    below half of it nothing is repeated, so that an outage is not answered by a storm.
     """
 
     attempts: int = 3
@@ -34,15 +35,30 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     budget: int = 20
 
     def __post_init__(self) -> None:
-        if type(self.attempts) is not int or self.attempts < 1:
-            raise RuleError("attempts is a whole number, at least 1 (1 means: never again)", path="retry.attempts")
-        if not 0 <= self.first_delay <= self.longest_delay or self.longest_retry_after < 0 or self.budget < 0:
-            raise RuleError("delays and budget are not negative, and first_delay is not above longest_delay", path="retry")
+        for name, (kind, lowest, highest) in _LIMITS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, kind) or not lowest <= value <= highest:
+                what = "a whole number" if kind is int else "seconds"
+                msg = f"{value!r} does not fit: give {what}, from {lowest} to {highest}"
+                raise RuleError(msg, path=f"retry.{name}", rule="range")
+        if self.first_delay > self.longest_delay:
+            msg = f"{self.first_delay} s is more than longest_delay, {self.longest_delay} s"
+            raise RuleError(msg, path="retry.first_delay", rule="range")
 
     def delay(self, failures: int) -> float:
         """Seconds to wait after that many failures, drawn anew each time."""
         ceiling = min(self.longest_delay, self.first_delay * 2.0 ** min(failures - 1, 60))
-        return random.uniform(0, ceiling)
+        return random.uniform(0, ceiling)  # noqa: S311  spreads the load; nothing secret
+
+
+_DAY = 24 * 60 * 60
+_LIMITS: dict[str, tuple[Any, int, int]] = {
+    "attempts": (int, 1, 1000),
+    "first_delay": (int | float, 0, _DAY),
+    "longest_delay": (int | float, 0, _DAY),
+    "longest_retry_after": (int | float, 0, _DAY),
+    "budget": (int, 0, 1_000_000),
+}
 
 
 class RetryBudget:
@@ -55,26 +71,35 @@ class RetryBudget:
         self._capacity = float(capacity)
         self._tokens = float(capacity)
 
-    def failed(self) -> bool:
-        """Note a failure; whether a repeat is still affordable."""
+    def failed(self) -> None:
+        """Note a failure that a healthy server would not have caused."""
         self._tokens = max(0.0, self._tokens - 1)
-        return self._tokens >= self._capacity / 2 and self._capacity > 0
 
     def succeeded(self) -> None:
         """Note an answer that needs no repeat."""
         self._tokens = min(self._capacity, self._tokens + 0.1)
 
+    @property
+    def allows_repeat(self) -> bool:
+        """Whether a repeat is still affordable."""
+        return self._capacity > 0 and self._tokens >= self._capacity / 2
+
 
 def read_retry_after(value: str | None, now: datetime) -> float | None:
-    """Retry-After in seconds from `now`, from a number or an HTTP date; None where there is none that makes sense."""
+    """Retry-After in seconds from `now`, from a number or an HTTP date; None where it makes no sense."""
     if value is None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text) if len(text) < 10 else None
+    when = read_http_date(text)
+    return None if when is None else max(0.0, (when - now).total_seconds())
+
+
+def read_http_date(text: str) -> datetime | None:
+    """The date of an HTTP header, or None where it is none."""
     try:
         when = parsedate_to_datetime(text)
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        return max(0.0, (when - now).total_seconds())
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None

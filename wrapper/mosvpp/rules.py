@@ -1,7 +1,8 @@
-"""Whether a request body may leave: the JSON Schema of the specification, and the rules that no schema can say.
+"""Whether a request body may leave: the JSON Schema of the specification, and rules no schema can say.
 
-Bodies are checked in their wire form, so that what is checked is what is sent; the sandbox checks what it receives with
-the same two. The rules' statements and evidence stand in `x-rules` of spec/openapi.yaml, their code stands here.
+Bodies are checked in their wire form, so that what is checked is what is sent; the sandbox checks what it
+receives with the same two. The rules' statements and evidence stand in `x-rules` of spec/openapi.yaml, their
+code stands here.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _dispatch_event(slot: dict[str, Any], index: int) -> Iterator[RuleError]:
         found = f"it ends at {end} and starts at {start}"
         yield _fault("DispatchEvent", "end_after_start", ["event_slots", index, "end_time"], found)
     if not slot["event_quantity"] and slot["event_type"] != "restore":
-        found = f"a {slot['event_type']} of zero is not clear: hold, stop or maximum? Use restore to go back to normal"
+        found = f"a {slot['event_type']} of zero is not clear: hold, stop, maximum? To go back use restore"
         yield _fault("DispatchEvent", "power_above_zero", ["event_slots", index, "event_quantity"], found)
 
 

@@ -30,8 +30,8 @@ __all__ = ["EventSlot", "charge", "discharge", "restore", "shed"]
 class EventSlot(Value, frozen=True, kw_only=True, tag_field="kind", tag="event_slot"):
     """One event. Build it with `charge`, `discharge`, `shed` or `restore`.
 
-    `event_id` is the caller's text, unchanged; `power` a magnitude (None for restore); `start` and `end` are UTC in
-    whole seconds; `priority` is 1 to 99, and the lower number has the higher priority.
+    `event_id` is the caller's text, unchanged; `power` a magnitude (None for restore); `start` and `end` are
+    UTC in whole seconds; `priority` is 1 to 99, and the lower number has the higher priority.
     """
 
     event_id: str
@@ -44,13 +44,22 @@ class EventSlot(Value, frozen=True, kw_only=True, tag_field="kind", tag="event_s
     cancelled: bool = False
 
     def __post_init__(self) -> None:
-        force = msgspec.structs.force_setattr
-        force(self, "event_id", id_text(self.event_id, path="event_id"))
-        force(self, "event_type", EventType(self.event_type))
-        force(self, "start", to_instant(self.start, path="start"))
-        force(self, "end", to_instant(self.end, path="end"))
-        if self.power is not None or self.event_type is not EventType.RESTORE:
+        change = msgspec.structs.force_setattr
+        change(self, "event_id", id_text(self.event_id, path="event_id"))
+        change(self, "event_type", _event_type(self.event_type))
+        change(self, "start", to_instant(self.start, path="start"))
+        change(self, "end", to_instant(self.end, path="end"))
+        if self.event_type is not EventType.RESTORE:
             power_of(self.power, path="power")
+        elif self.power is not None:
+            msg = "restore takes no power: it goes back to normal"
+            raise RuleError(msg, path="power", rule="restore", evidence=("dispatch.restore_quantity",))
+        for name, kind in (("priority", int), ("mandatory", bool), ("cancelled", bool)):
+            value = getattr(self, name)
+            if type(value) is not kind:
+                word = "a whole number" if kind is int else "True or False"
+                msg = f"{value!r} is not {word}"
+                raise RuleError(msg, path=name, rule="type", evidence=(f"dispatch.{name}",))
 
     def replace(
         self,
@@ -63,7 +72,7 @@ class EventSlot(Value, frozen=True, kw_only=True, tag_field="kind", tag="event_s
         mandatory: bool | None = None,
         cancelled: bool | None = None,
     ) -> Self:
-        """The same event, changed: give what changes. A new `start` alone keeps the end. Raises `RuleError`."""
+        """The same event, changed: give what changes. A new `start` keeps the end. Raises `RuleError`."""
         begin = self.start if start is None else to_instant(start, path="start")
         if end is not None or duration is not None:
             end = _end(begin, end, duration)
@@ -109,10 +118,10 @@ def discharge(
 ) -> EventSlot:
     """Give energy out.
 
-    `power` is a magnitude such as `5 * kW`; whether Molecule takes it as a setpoint, a net export or a change against
-    a baseline is not known (unknown.quantity_meaning). `start` and `end` are aware datetimes (`slot_time` makes them
-    from local time); give `end` or `duration`. `priority` has no default, since 1 outranks everything. `event_id` is a
-    new UUID4 unless given, and goes out as you spell it.
+    `power` is a magnitude such as `5 * kW`; whether Molecule takes it as a setpoint, a net export or a change
+    against a baseline is not known (unknown.quantity_meaning). `start` and `end` are aware datetimes
+    (`slot_time` makes them from local time); give `end` or `duration`. `priority` has no default, since 1
+    outranks everything. `event_id` is a new UUID4 unless given, and goes out as you spell it.
 
     Raises `RuleError` for a power without a unit, a naive time, both or neither of `end` and `duration`.
     """
@@ -156,8 +165,6 @@ def _slot(
     mandatory: bool,
     event_id: str | UUID | None,
 ) -> EventSlot:
-    if event_type is not EventType.RESTORE:
-        power = power_of(power, path="power")
     begin = to_instant(start, path="start")
     return EventSlot(
         event_id=new_id() if event_id is None else id_text(event_id, path="event_id"),
@@ -170,6 +177,16 @@ def _slot(
     )
 
 
+def _event_type(word: str) -> EventType:
+    try:
+        return EventType(word)
+    except ValueError:
+        words = ", ".join(EventType)
+    raise RuleError(
+        f"{word!r} is none of {words}", path="event_type", rule="enum", evidence=("dispatch.event_type",)
+    )
+
+
 def _end(start: datetime, end: datetime | None, duration: timedelta | None) -> datetime:
     """The end of a slot, of which the caller gave either the instant or the distance from `start` (UTC)."""
     if (end is None) == (duration is None):
@@ -177,7 +194,9 @@ def _end(start: datetime, end: datetime | None, duration: timedelta | None) -> d
     if end is not None:
         return to_instant(end, path="end")
     if not isinstance(duration, timedelta):
-        raise RuleError(f"{duration!r} is no timedelta, as in timedelta(hours=1)", path="duration", rule="type")
+        raise RuleError(
+            f"{duration!r} is no timedelta, as in timedelta(hours=1)", path="duration", rule="type"
+        )
     try:
         return start + duration
     except OverflowError:

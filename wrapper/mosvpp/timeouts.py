@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 import msgspec
 
 from .errors import RuleError
 
 __all__ = ["Timeout"]
 
+_LONGEST = 24 * 60 * 60
+
 
 class Timeout(msgspec.Struct, frozen=True):
     """Limits of one attempt, in seconds.
 
-    `total` is a deadline over everything, from the first byte of the connection to the last byte of the answer, which a
-    dripping server cannot stretch; the others limit a single step: making a connection, waiting for the next bytes to
-    arrive or to leave, and waiting for a free connection.
+    `total` is a deadline over everything, from making the connection to the last byte of the answer, which a
+    dripping server cannot stretch; the others limit a single step: making a connection, waiting for the next
+    bytes to arrive or to leave, and waiting for a free connection. Only looking up the name of a host cannot
+    be cut short by `Client`.
     """
 
     total: float = 30.0
@@ -28,9 +29,11 @@ class Timeout(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             seconds = getattr(self, name)
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds or not isfinite(seconds):
-                msg = f"{seconds!r} is no time-out; give seconds above 0 (there is always a limit)"
-                raise RuleError(msg, path=f"timeout.{name}", rule="timeout")
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+                raise RuleError(f"{seconds!r} is no number of seconds", path=f"timeout.{name}", rule="type")
+            if not 0 < seconds <= _LONGEST:
+                msg = f"{seconds!r} is no time-out: give seconds, above 0 and at most a day"
+                raise RuleError(msg, path=f"timeout.{name}", rule="range")
 
     @classmethod
     def of(cls, given: float | Timeout) -> Timeout:
