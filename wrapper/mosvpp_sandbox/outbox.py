@@ -19,7 +19,7 @@ import msgspec
 from . import messages
 from .site import Delivery, Kind
 
-__all__ = ["Outbox", "Sent"]
+__all__ = ["REMEMBERED", "Outbox", "Sent"]
 
 ATTEMPTS = 3
 TIMEOUT_S = 5.0
@@ -48,11 +48,11 @@ class Sent:
 class Outbox:
     """A line of waiting deliveries for each URL, so that neither holds up the other. For one event loop."""
 
-    def __init__(self, urls: Mapping[Kind, str], headers: Mapping[str, str]) -> None:
+    def __init__(self, urls: Mapping[Kind, str], headers: Mapping[str, str], sent: deque[Sent]) -> None:
         self._urls = dict(urls)
         self._headers = dict(headers)
         self._lines: dict[Kind, asyncio.Queue[Delivery]] = {kind: asyncio.Queue(WAITING) for kind in urls}
-        self.sent: deque[Sent] = deque(maxlen=REMEMBERED)
+        self._sent = sent
 
     def put(self, delivery: Delivery) -> None:
         """Have it sent; without a URL for its kind nothing happens."""
@@ -115,7 +115,7 @@ class Outbox:
         return Sent(delivery, ATTEMPTS, status, reason or "the partner did not answer 200")
 
     def _note(self, sent: Sent) -> None:
-        self.sent.append(sent)
+        self._sent.append(sent)
         kind = sent.delivery.kind.replace("_", " ")
         if sent.is_acknowledged:
             _log.info("%s: %s", kind, sent.status)

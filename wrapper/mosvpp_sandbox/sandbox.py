@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -14,7 +15,7 @@ from .api import make_app
 from .clock import RunningClock, SandboxClock
 from .devices import Metrics
 from .hosts import checked_host, checked_url, is_loopback
-from .outbox import Outbox, Sent
+from .outbox import REMEMBERED, Outbox, Sent
 from .plant import sample_plant
 from .server import LoopTransport, Running
 from .site import Kind, Site
@@ -74,6 +75,7 @@ class Sandbox:
         site = Site(DEFAULT_SITE, sample_plant(now, seed), at=now, push_every=push_every)
         self._world = World([site], self.clock)
         self.app: Starlette = make_app(self._world, api_key=api_key, seed=seed)
+        self._sent: deque[Sent] = deque(maxlen=REMEMBERED)
         self._running: Running | None = None
         self._world.on_change(self._wake)
         self.clock.on_move(self._wake)
@@ -102,7 +104,7 @@ class Sandbox:
     @property
     def sent(self) -> tuple[Sent, ...]:
         """How the latest deliveries went."""
-        return tuple(self._started.outbox.sent)
+        return tuple(self._sent)
 
     def now(self) -> datetime:
         """The simulated present; every answer has it in its Date."""
@@ -132,7 +134,9 @@ class Sandbox:
         """Listen and let time pass; `with` does it for you."""
         if self._running is not None:
             raise RuntimeError("the sandbox is running already")
-        running = Running(self.app, self._world, Outbox(self._urls, self._headers), self._host, self._port)
+        running = Running(
+            self.app, self._world, Outbox(self._urls, self._headers, self._sent), self._host, self._port
+        )
         running.start()
         self._running = running
 

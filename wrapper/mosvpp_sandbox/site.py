@@ -12,6 +12,7 @@ event wants, or what is normal.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ __all__ = ["Delivery", "Kind", "Site"]
 
 Kind: TypeAlias = Literal["data_push", "execution_response"]
 _MINUTE = timedelta(minutes=1)
+_KEPT = 10_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Site:
         self._at = at
         self._push_every = push_every
         self._push_at = at + push_every
-        self._deliveries: list[Delivery] = []
+        self._deliveries: deque[Delivery] = deque(maxlen=_KEPT)  # nobody may be there to take them
 
     # --- time ---
 
@@ -150,7 +152,8 @@ class Site:
 
     def take_deliveries(self) -> list[Delivery]:
         """What became due since the last time."""
-        taken, self._deliveries = self._deliveries, []
+        taken = list(self._deliveries)
+        self._deliveries.clear()
         return taken
 
     def metrics(self, now: datetime) -> dict[str, Metrics]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from math import cos, pi, sin
 
 __all__ = ["Surroundings"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # What the household uses apart from the simulated devices: kW for each hour of the day (UTC).
 _HABITS_KW = (
@@ -45,7 +47,7 @@ class Surroundings:
 
     def _chance(self, what: str, at: datetime, minutes: int) -> float:
         """A number from -1 to 1, constant for so many minutes, that looks random and is always the same."""
-        cell = int(at.timestamp() // (60 * minutes))
+        cell = (at - _EPOCH) // timedelta(minutes=minutes)
         digest = blake2b(f"{self._seed}/{what}/{cell}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**63 - 1
 

@@ -1,0 +1,255 @@
+"""What the sandbox sends reaches a partner's endpoints over HTTP, with the configured headers, and is read by the SDK."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from threading import Event
+from typing import Any
+
+import pytest
+
+import corpus
+from mosvpp import webhooks
+from mosvpp.errors import AuthenticationError
+from mosvpp.events import DataPush, ExecutionReport
+from mosvpp.signatures import SharedHeaders
+from mosvpp.statuses import EventStatus
+from mosvpp_sandbox import ManualClock, Sandbox, hosts, outbox
+from receiving import PATIENCE_S, Received, Receiver
+
+from .conftest import call
+
+HEADERS = {"X-API-Key": "partner-secret", "X-Site-Group": "north"}
+VERIFIER = SharedHeaders(HEADERS)
+DATA, EXECUTION = "/partner/data", "/partner/execution"
+DISPATCH = corpus.EXAMPLES["submit_dispatch.request.page_sample"].raw
+EVENT_ID = "8A7DA4D3-5AD6-42F6-BCAD-6194BBD2F68D"
+
+
+def sandbox(receiver: Receiver, clock: ManualClock, **options: Any) -> Sandbox:
+    urls = {"data_push_url": receiver.url + DATA, "execution_response_url": receiver.url + EXECUTION}
+    return Sandbox(clock=clock, **{**urls, "headers": HEADERS, **options})
+
+
+def dispatch(vpp: Sandbox) -> None:
+    path = f"/v1/api/gateway/{vpp.molecule_id}/dr"
+    assert call(vpp, "POST", path, content=DISPATCH).status_code == 200
+
+
+def test_both_kinds_arrive_at_their_urls_and_are_read_by_the_sdk(clock: ManualClock) -> None:
+    with Receiver() as receiver, sandbox(receiver, clock, push_every=timedelta(minutes=65)) as vpp:
+        dispatch(vpp)
+        clock.advance(timedelta(minutes=65))
+        vpp.flush()
+        (pushed,), (responded,) = receiver.at(DATA), receiver.at(EXECUTION)
+    push = webhooks.parse(pushed.body, pushed.headers, verifier=VERIFIER, expect="data_push")
+    assert isinstance(push, DataPush)
+    assert push.timestamp == clock.now()
+    assert push.molecule_id == vpp.molecule_id
+    assert push.metric("21000", "relay_state") == "closed"
+    report = webhooks.parse(responded.body, responded.headers, verifier=VERIFIER, expect="execution_response")
+    assert isinstance(report, ExecutionReport)
+    result = report.result(EVENT_ID)
+    assert result.status is EventStatus.COMPLETED
+    assert result.executed_power is not None
+    assert result.executed_power.kilowatts == 5.0
+    assert not push.unknown_fields
+    assert not report.unknown_fields
+
+
+def test_deliveries_carry_the_configured_headers_and_say_how_sure_their_shape_is(clock: ManualClock) -> None:
+    with Receiver() as receiver, sandbox(receiver, clock) as vpp:
+        dispatch(vpp)
+        clock.advance(timedelta(hours=2))
+        vpp.flush()
+    evidence = {DATA: "documented (push.body)", EXECUTION: "inferred (execution.shape)"}
+    for received in receiver.received:
+        assert {name: received.header(name) for name in HEADERS} == HEADERS
+        assert received.header("Content-Type") == "application/json"
+        assert received.header("X-MosVPP-Sandbox-Evidence") == evidence[received.path]
+
+
+def test_without_headers_nothing_proves_who_it_is(clock: ManualClock) -> None:
+    with Receiver() as receiver, sandbox(receiver, clock, headers=None) as vpp:
+        clock.advance(timedelta(minutes=1))
+        vpp.flush()
+        (received,) = receiver.at(DATA)
+    with pytest.raises(AuthenticationError):
+        webhooks.parse(received.body, received.headers, verifier=VERIFIER)
+
+
+def test_pushes_come_in_the_order_of_their_times(clock: ManualClock) -> None:
+    with Receiver() as receiver, sandbox(receiver, clock) as vpp:
+        clock.advance(timedelta(minutes=30))
+        vpp.flush()
+        bodies = [received.body for received in receiver.at(DATA)]
+    assert len(bodies) == 30
+    assert bodies == sorted(bodies)  # each begins with its timestamp
+    assert [sent.attempts for sent in vpp.sent] == [1] * 30
+    assert all(sent.is_acknowledged for sent in vpp.sent)
+
+
+def test_without_urls_nothing_is_sent(clock: ManualClock) -> None:
+    with Sandbox(clock=clock) as vpp:
+        dispatch(vpp)
+        clock.advance(timedelta(hours=2))
+        vpp.flush()
+        assert vpp.sent == ()
+
+
+# A partner that does not answer 200
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "PAUSE_S", 0)
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_delivery_is_tried_again_until_it_is_answered_200(clock: ManualClock) -> None:
+    answers = iter([500, 202, 200])
+    with Receiver(lambda _: next(answers)) as receiver, sandbox(receiver, clock) as vpp:
+        clock.advance(timedelta(minutes=1))
+        vpp.flush()
+    assert len({received.body for received in receiver.at(DATA)}) == 1
+    (sent,) = vpp.sent
+    assert (sent.attempts, sent.status, sent.is_acknowledged) == (3, 200, True)
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("status", [201, 204, 400, 401, 404, 503])
+def test_after_three_attempts_a_delivery_is_given_up(clock: ManualClock, status: int) -> None:
+    with Receiver(lambda _: status) as receiver, sandbox(receiver, clock) as vpp:
+        clock.advance(timedelta(minutes=1))
+        vpp.flush()
+        assert len(receiver.received) == 3
+        clock.advance(timedelta(minutes=1))
+        receiver.wait(DATA, 4)  # the next one is tried all the same
+        vpp.flush()
+    assert [(sent.status, sent.is_acknowledged) for sent in vpp.sent] == [(status, False)] * 2
+    assert vpp.sent[0].reason == "the partner did not answer 200"
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(clock: ManualClock, status: int) -> None:
+    """The partner's secrets would go to another address."""
+    with Receiver() as elsewhere:
+        with (
+            Receiver(lambda _: (status, {"Location": elsewhere.url + "/caught"})) as receiver,
+            sandbox(receiver, clock) as vpp,
+        ):
+            clock.advance(timedelta(minutes=1))
+            vpp.flush()
+        assert elsewhere.received == []
+    assert [sent.status for sent in vpp.sent] == [status]
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_an_endpoint_that_is_not_there_is_given_up(clock: ManualClock) -> None:
+    with Receiver() as receiver:
+        pass
+    with sandbox(receiver, clock) as vpp:
+        clock.advance(timedelta(minutes=1))
+        vpp.flush()
+    (sent,) = vpp.sent
+    assert (sent.status, sent.attempts, sent.reason) == (None, 3, "ConnectError")
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_an_endpoint_that_hangs_is_given_up_and_does_not_hold_up_the_other(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "TIMEOUT_S", 0.2)
+    released = Event()
+
+    def hang(received: Received) -> int:
+        return 200 if received.path == EXECUTION or released.wait(PATIENCE_S) else 0
+
+    with Receiver(hang) as receiver, sandbox(receiver, clock, push_every=timedelta(hours=2)) as vpp:
+        dispatch(vpp)
+        clock.advance(timedelta(hours=2))
+        receiver.wait(EXECUTION)
+        vpp.flush()
+        released.set()
+    sent = {one.delivery.kind: one for one in vpp.sent}
+    assert sent["execution_response"].is_acknowledged
+    assert (sent["data_push"].status, sent["data_push"].attempts) == (None, 3)
+    assert sent["data_push"].reason in {"ReadTimeout", "TimeoutError"}
+
+
+def test_what_waits_is_limited(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "WAITING", 5)
+    with Receiver() as receiver, sandbox(receiver, clock) as vpp:
+        clock.advance(timedelta(minutes=20))
+        vpp.flush()
+    dropped = [sent for sent in vpp.sent if not sent.is_acknowledged]
+    assert len(dropped) + len(receiver.received) == 20
+    assert len(receiver.received) in {5, 6}
+    assert {(sent.attempts, sent.reason) for sent in dropped} == {(0, "5 others are waiting")}
+
+
+# Hosts
+
+
+@pytest.mark.parametrize("name", ["data_push_url", "execution_response_url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://partner.example/data",
+        "https://192.0.2.1/data",
+        "http://0.0.0.0/data",
+        "http://localhost.example/data",
+        "http://127.0.0.1.example/data",
+        "http://[2001:db8::1]/data",
+    ],
+)
+def test_other_hosts_are_not_pushed_to_unless_named(name: str, url: str) -> None:
+    with pytest.raises(ValueError, match="is not loopback; name it if you mean it"):
+        Sandbox(**{name: url})
+    host = url.split("/")[2].strip("[]")
+    assert Sandbox(**{name: url}, allow_hosts=[host.upper()])
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/", "http://127.8.8.8/x", "http://LOCALHOST/", "https://[::1]:8443/data"]
+)
+def test_loopback_needs_no_name(url: str) -> None:
+    assert Sandbox(data_push_url=url)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "/data", "ftp://127.0.0.1/", "http://", "127.0.0.1:80", "http://[::1", None.__class__]
+)
+def test_what_is_no_url_is_refused(url: Any) -> None:
+    with pytest.raises(ValueError, match="no URL to push to"):
+        Sandbox(data_push_url=url)
+
+
+def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ValueError, match="no user name or password") as caught:
+        Sandbox(data_push_url="http://user:secret@127.0.0.1/")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["partner.example", "192.0.2.7", "", "::", "127.0.0.1.example"])
+def test_only_loopback_is_loopback(host: str) -> None:
+    assert not hosts.is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-API-Key", ""),
+        ("X-API-Key", "two\r\nlines"),
+        ("X-API-Key", " spaced "),
+        ("X-API-Key", "ü"),
+        ("X API Key", "value"),
+        ("", "value"),
+        ("Host", "value"),
+        ("content-type", "value"),
+    ],
+)
+def test_what_cannot_be_a_header_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match="header|printable ASCII"):
+        Sandbox(headers={name: value})
