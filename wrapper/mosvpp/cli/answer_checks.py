@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from mosvpp._answers import Answer
 from mosvpp._calls import MAX_SKEW
+from mosvpp._failures import sample
 from mosvpp.client import Client
 from mosvpp.errors import RejectedError, UnexpectedResponseError, UnreachableError
 
@@ -19,6 +19,7 @@ __all__ = ["NAMES", "check_answer"]
 
 NAMES = ("http", "key", "access", "site", "devices", "clock")
 _ALLOWLIST = ("transport.ip_allowlist",)
+_WEB_PAGE = " The answer is a web page, so a proxy or firewall wrote it and not the API."
 
 
 def check_answer(client: Client, site: str, *, leaving: str, api_version: str) -> Iterator[Check]:
@@ -35,9 +36,7 @@ def check_answer(client: Client, site: str, *, leaving: str, api_version: str) -
         why = str(error)
     else:
         answer, count, why = devices.raw, len(devices), ""
-    if answer is None:  # broken off before there was a status
-        yield _no_answer(why, time.monotonic() - started, leaving)
-        return
+    assert answer is not None  # both errors come with one
     yield ok("http", f"HTTP {answer.status} in {time.monotonic() - started:.2f} s")
     if count is None:
         yield from _no_devices(answer, why, leaving=leaving, api_version=api_version, site=site)
@@ -66,17 +65,12 @@ def _no_answer(why: str, seconds: float, leaving: str) -> Check:
 
 
 def _no_devices(answer: Answer, why: str, *, leaving: str, api_version: str, site: str) -> Iterator[Check]:
-    status, not_known = answer.status, f"not known: HTTP {answer.status} may come before this is looked at"
-    html = (
-        " The answer is a web page, so a proxy or firewall wrote it and not the API."
-        if _is_html(answer)
-        else ""
-    )
-    says = _said(why)
+    status, not_known = answer.status, f"HTTP {answer.status} does not tell"
+    says = _WEB_PAGE if _is_html(answer) else sample(answer)
     if status == 401:
         yield failed(
             "key",
-            f"refused (HTTP 401).{says}{html}",
+            f"refused (HTTP 401).{says}",
             "compare the key with the one that Molecule issued, for this environment and base URL",
             "ask Molecule whether it was withdrawn or replaced",
             evidence=("transport.api_key", "errors.unauthorized"),
@@ -86,7 +80,7 @@ def _no_devices(answer: Answer, why: str, *, leaving: str, api_version: str, sit
         yield skipped("key", not_known)
         yield failed(
             "access",
-            f"forbidden (HTTP 403).{says}{html}",
+            f"forbidden (HTTP 403).{says}",
             f"have Molecule put this machine's address on its allowlist: {leaving}",
             "ask Molecule whether the key may use this site",
             evidence=("transport.ip_allowlist", "errors.forbidden"),
@@ -97,7 +91,7 @@ def _no_devices(answer: Answer, why: str, *, leaving: str, api_version: str, sit
         yield skipped("access", not_known)
         yield failed(
             "site",
-            f"not found (HTTP 404).{says}{html}",
+            f"not found (HTTP 404).{says}",
             f"check the site id {site}, letter by letter",
             f"check the version in the path: {api_version} is inferred, Molecule never spells it out",
             "check --base-url",
@@ -106,7 +100,7 @@ def _no_devices(answer: Answer, why: str, *, leaving: str, api_version: str, sit
         yield skipped("devices", "the site was not found")
     else:
         yield from (skipped(name, not_known) for name in NAMES[1:4])
-        yield _odd_answer(answer, why, f"{says}{html}")
+        yield _odd_answer(answer, why, says)
 
 
 def _odd_answer(answer: Answer, why: str, rest: str) -> Check:
@@ -131,18 +125,13 @@ def _odd_answer(answer: Answer, why: str, rest: str) -> Check:
         where = answer.headers.get("location", "somewhere else")
         found = f"redirected to {where} (HTTP {status}), where the SDK does not follow with the key"
         return failed("devices", found, base_url, evidence=("transport.base_url",))
-    if 200 <= status <= 299:
+    if not 200 <= status <= 299:
+        found = f"refused (HTTP {status}).{rest}"
+    elif " off" in why:  # what the client says of an answer that broke off, or that was cut off
+        return failed("devices", why, "try again: it may have been a single fault")
+    else:
         found = f"HTTP {status}, but the body is no device list.{rest}"
-        if "broke off" in why or "cut off" in why:
-            return failed("devices", f"{why}", "try again: it may have been a single fault")
-        return failed("devices", found, base_url, evidence=("transport.base_url", "devices.reply"))
-    return failed("devices", f"refused (HTTP {status}).{rest}", base_url, evidence=("transport.base_url",))
-
-
-def _said(why: str) -> str:
-    """What the answer says, from the message of an error."""
-    found = re.search(r" It says: .*", why, re.DOTALL)
-    return found[0] if found else ""
+    return failed("devices", found, base_url, evidence=("transport.base_url", "devices.reply"))
 
 
 def _is_html(answer: Answer) -> bool:

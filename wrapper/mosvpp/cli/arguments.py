@@ -154,7 +154,7 @@ def read_secret(text: str, option: str) -> Secret:
         if not value:
             msg = f"the environment variable {name} is not set, or empty"
             raise RuleError(msg, path=option, rule="environment")
-        return Secret(value, f"environment variable {name}")
+        return Secret(value, f"variable {name}")
     return Secret(text, COMMAND_LINE)
 
 

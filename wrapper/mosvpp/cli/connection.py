@@ -10,7 +10,7 @@ from typing import Any
 
 import certifi
 
-from mosvpp._calls import Attempt, Request
+from mosvpp._requests import Attempt, Request
 from mosvpp.auth import ENVIRONMENT_VARIABLE, ApiKey
 from mosvpp.client import DEFAULT_BASE_URL, Client
 from mosvpp.commands import DeviceCommand

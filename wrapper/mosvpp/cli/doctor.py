@@ -53,7 +53,11 @@ def doctor(
     for why, names in _skipped(checks).items():
         terminal.show(skipped(names, why).as_row())
     bad = [check.name for check in checks if check.state is State.FAILED]
-    terminal.show("", f"No: {', '.join(bad)}." if bad else "Yes.")
+    terminal.show("")
+    if bad:
+        terminal.show(f"No: {', '.join(bad)}.", style="bold red")
+    else:
+        terminal.show("Yes.", style="bold green")
     terminal.finish(
         Exit.NO if bad else Exit.OK,
         molecule_id=site,
@@ -124,7 +128,7 @@ def _configuration(connection: Connection, site: str) -> tuple[Check, Target | N
         key = connection.key()
     except RuleError as error:
         return failed("configuration", error.args[0], evidence=error.evidence), _target(connection)
-    found = f"key from the {key.source}, API version {connection.api_version}"
+    found = f"key from the {key.source}, version {connection.api_version}"
     if connection.base_url.lower().startswith("https:") and (proxy := _proxy_variable()):
         found += f"; {proxy} is set, but the SDK uses a proxy only when told to in code"
     if key.source == COMMAND_LINE:

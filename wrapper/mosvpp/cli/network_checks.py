@@ -146,6 +146,8 @@ def leaving_from(address: Address) -> str:
     with contextlib.suppress(OSError), socket.socket(address.family, socket.SOCK_DGRAM) as probe:
         probe.connect(address.where)  # chooses the route; with UDP nothing is sent
         own = ipaddress.ip_address(probe.getsockname()[0])
+        if own.is_loopback:
+            return "this is your own machine, so at the far end of a tunnel, if there is one"
         if own.is_global:
             return f"it leaves as {own}"
         return f"it leaves as {own}, which is private, so ask your network team what Molecule sees"

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mosvpp._calls import Request
+from mosvpp._requests import Request
 from mosvpp.receipts import Certainty, CommandReceipt, DispatchReceipt, Outcome
 
 from .connection import Connection
@@ -43,7 +43,7 @@ def receipt_lines(
     yield Text.assemble(status_text(receipt.outcome), (f"  ({_RESTS_ON[receipt.certainty]})", "dim"))
     yield receipt_table(receipt)
     if receipt.message:
-        yield f"Molecule says: {plain(receipt.message)}"
+        yield f"the answer says: {plain(receipt.message)}"
     if file is not None and receipt.outcome is not Outcome.REJECTED:
         yield f"receipt kept in {file}"
         if isinstance(receipt, DispatchReceipt) and not all(slot.cancelled for slot in receipt.slots):

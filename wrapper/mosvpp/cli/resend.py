@@ -29,7 +29,7 @@ def resend(
 
     It may then act twice, and it undoes a change or a cancellation that was sent since. So it always asks.
     """
-    from mosvpp._calls import Request
+    from mosvpp._requests import Request
     from mosvpp.errors import RuleError
 
     from .connection import Connection

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from mosvpp._calls import Request
+from mosvpp._requests import Request
 from mosvpp.errors import RuleError
 from mosvpp.receipts import CommandReceipt, DispatchReceipt
 

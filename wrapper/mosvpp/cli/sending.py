@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from mosvpp._calls import Request
+from mosvpp._requests import Request
 from mosvpp.errors import (
     MosVPPError,
     OutcomeUnknownError,

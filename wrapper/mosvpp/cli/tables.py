@@ -68,18 +68,22 @@ def devices_table(devices: DeviceList) -> Table:
     return made
 
 
-def slots_table(slots: Iterable[EventSlot], verdicts: Verdicts | None = None) -> Table:
-    """Events as they are asked for, and what was said to them."""
-    made = table("event", "asked", *(["verdict"] if verdicts is not None else []))
+def slots_table(slots: Iterable[EventSlot], verdicts: Verdicts | None = None) -> RenderableType:
+    """Events as they are asked for, and what was said to them; the id stands alone, to be copied."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(width=36)
+    made.add_column(overflow="fold")
     for slot in slots:
         power = f" {slot.power!r}" if slot.power is not None else ""
         what = f"{slot.event_type.value}{power}, priority {slot.priority}"
         if slot.mandatory:
             what += ", mandatory"
         if slot.cancelled:
-            what = f"CANCEL {what}"
-        asked = f"{what}\n{_period(slot.start, slot.end)}"
-        made.add_row(slot.event_id, asked, *_verdict(verdicts, slot.event_id))
+            what = f"cancel: {what}"
+        asked = Text(f"{what}\n{_period(slot.start, slot.end)}")
+        made.add_row(slot.event_id, asked)
+        for verdict in _verdict(verdicts, slot.event_id):
+            made.add_row("", verdict)
     return made
 
 
@@ -121,7 +125,7 @@ def _period(start: datetime, end: datetime) -> str:
     last = end.strftime("%H:%M:%S" if precise else "%H:%M")
     if end.date() == start.date():
         return f"{first}–{last} UTC"
-    return f"{first} –\n{end.strftime('%Y-%m-%d')} {last} UTC"
+    return f"{first} to\n{end.strftime('%Y-%m-%d')} {last} UTC"
 
 
 def duration_words(seconds: int) -> str:

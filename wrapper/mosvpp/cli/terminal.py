@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Terminal", "plain", "print_exit_codes"]
 
-_PYTHON_HINT = (
-    " Look at the site's telemetry; client.resend(error.request) sends the identical request once more."
-)
+# What the SDK advises to programmers, where the command line has advice of its own.
+_PYTHON_HINT = re.compile(r" Look at the site's telemetry; client\.resend[^.]*\.request\)[^.]*\.")
 
 
 class Terminal:
@@ -148,7 +148,7 @@ def described(error: MosVPPError) -> dict[str, Any]:
     return {
         **_NO_DETAILS,
         "kind": type(error).__name__,
-        "message": str(error.args[0] if is_rule else error).replace(_PYTHON_HINT, ""),
+        "message": _PYTHON_HINT.sub("", str(error.args[0] if is_rule else error)),
         "path": path,
         "rule": getattr(error, "rule", None) or getattr(error, "reason", None),
         "evidence": list(getattr(error, "evidence", ())),

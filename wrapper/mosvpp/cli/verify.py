@@ -125,7 +125,9 @@ def verify(
         terminal.warn(f"{drift.kind.replace('_', ' ')}, {drift.path}: {drift.detail}")
     if verdict.delivery is not None:
         terminal.show("", delivery_table(verdict.delivery))
-    terminal.show("", verdict.sentence)
+    style = "bold green" if verdict.is_good else "bold yellow" if verdict.error is None else "bold red"
+    terminal.show("")
+    terminal.show(verdict.sentence, style=style)
     terminal.finish(
         Exit.OK if verdict.is_good else Exit.NO,
         accepted=verdict.error is None,
