@@ -314,7 +314,7 @@ def _as_is(secret: bytes, _what: str) -> bytes:
 def _key(secret: bytes, what: str) -> bytes:
     prefix, encoded = secret[:6], secret[6:]
     try:
-        key = a2b_base64(encoded, strict_mode=True)
+        key = a2b_base64(encoded)
     except Base64Error:
         key = b""
     if prefix != b"whsec_" or len(key) < MIN_KEY or b2a_base64(key, newline=False) != encoded:

@@ -16,16 +16,16 @@ __all__ = ["read_instant", "slot_time", "to_instant", "to_wire"]
 def slot_time(when: str | datetime, *, tz: str | ZoneInfo, fold: int | None = None) -> datetime:
     """Turn a local wall-clock time into the UTC instant that a slot wants.
 
-    `when` is ISO 8601 without an offset (`"2026-03-29 03:30"`) or a naive datetime; `tz` an IANA name. In the hour that
-    happens twice in autumn, `fold=0` means the first and `fold=1` the second.
+    `when` is ISO 8601 without an offset (`"2026-03-29 03:30"`) or a naive datetime; `tz` an IANA name. In the
+    hour that happens twice in autumn, `fold=0` means the first and `fold=1` the second.
 
-    Raises `RuleError` for a time that does not exist in the zone, for an ambiguous one without `fold`, for a time that
-    already has an offset, and for an unknown zone.
+    Raises `RuleError` for a time that does not exist in the zone, for an ambiguous one without `fold`, for a
+    time that already has an offset, and for an unknown zone.
     """
     local = _parsed(when)
     zone = _zone(tz)
     if local.tzinfo is not None:
-        msg = f"{when} already has an offset; leave tz out and pass it as it is, or give the local time without one"
+        msg = f"{when} already has an offset; pass it as it is, without tz, or give the local time alone"
         raise RuleError(msg, path="when", rule="local_time")
     if fold not in (None, 0, 1):
         raise RuleError(
@@ -44,7 +44,8 @@ def slot_time(when: str | datetime, *, tz: str | ZoneInfo, fold: int | None = No
 def to_instant(when: object, *, path: str) -> datetime:
     """An aware datetime as UTC in whole seconds (a fraction is cut off); anything else is a `RuleError`."""
     if not isinstance(when, datetime):
-        msg = f"{when!r} is no datetime; use an aware one, for example slot_time('2026-03-29 03:30', tz='Europe/Berlin')"
+        hint = "slot_time('2026-03-29 03:30', tz='Europe/Berlin')"
+        msg = f"{when!r} is no datetime; use an aware one, for example {hint}"
         raise RuleError(msg, path=path, rule="type", evidence=("times.utc",))
     if when.utcoffset() is None:
         msg = f"{when} has no time zone; use slot_time(…, tz='Europe/Berlin') or .replace(tzinfo=UTC)"
@@ -61,7 +62,7 @@ def to_wire(instant: datetime) -> str:
 
 
 def read_instant(text: str) -> tuple[datetime, bool]:
-    """Read a time that Molecule sent; the second value says whether it had an offset (evidence times.reading).
+    """Read a time that Molecule sent; the second value says whether it had an offset (times.reading).
 
     Without an offset it is taken as UTC. Digits beyond microseconds are cut off. Raises `ValueError`.
     """

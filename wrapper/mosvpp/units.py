@@ -5,8 +5,9 @@
     >>> (250 * w).kilowatts
     0.25
 
-The unit is kept as given, since MosVPP takes exactly `w`, `kW` and `MW` (evidence units.power_unit). Powers compare by
-size, whatever their units. A power has no direction and so is never negative: charge or discharge says which way.
+The unit is kept as given, since MosVPP takes exactly `w`, `kW` and `MW` (evidence units.power_unit). Powers
+compare by size, whatever their units. A power has no direction and so is never negative: charge or discharge
+says which way.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _EXPONENTS = {"w": 0, "kW": 3, "MW": 6}
 class Power:
     """A power: a number that is not negative, and one of the units `w`, `kW`, `MW`. Immutable.
 
-    Write `5 * kW` rather than calling this. Raises `RuleError` for a negative number, NaN, infinity, anything that is
-    no number, and any other unit.
+    Write `5 * kW` rather than calling this. Raises `RuleError` for a negative number, NaN, infinity, anything
+    that is no number, and any other unit.
     """
 
     __slots__ = ("_unit", "_value")
@@ -39,9 +40,7 @@ class Power:
 
     def __init__(self, value: float | Decimal, unit: str) -> None:
         object.__setattr__(self, "_value", _number(value))
-        if unit not in _EXPONENTS:
-            raise RuleError(_no_such_unit(unit), path="unit", rule="enum", evidence=("units.spelling",))
-        object.__setattr__(self, "_unit", unit)
+        object.__setattr__(self, "_unit", _known_unit(unit))
 
     @property
     def value(self) -> float:
@@ -88,13 +87,16 @@ class Power:
         return self._exact() == other._exact() if isinstance(other, Power) else NotImplemented
 
     def __lt__(self, other: Power) -> bool:
-        return self._exact() < other._exact() if isinstance(other, Power) else NotImplemented
+        if not isinstance(other, Power):
+            return NotImplemented
+        return self._exact() < other._exact()
 
     def __hash__(self) -> int:
         return hash(self._exact())
 
     def __repr__(self) -> str:
-        return f"{self._value:g} {self._unit}" if self._value == float(f"{self._value:g}") else f"{self._value} {self._unit}"
+        short = f"{self._value:g}"
+        return f"{short if float(short) == self._value else self._value} {self._unit}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Power, (self._value, self._unit)
@@ -103,7 +105,9 @@ class Power:
         msg = f"a Power cannot be changed (tried to set {name})"
         raise AttributeError(msg)
 
-    __delattr__ = __setattr__  # type: ignore[assignment]  # the same refusal, whatever the signature
+    def __delattr__(self, name: str) -> NoReturn:
+        msg = f"a Power cannot be changed (tried to delete {name})"
+        raise AttributeError(msg)
 
 
 def _number(value: float | Decimal) -> float:
@@ -115,24 +119,29 @@ def _number(value: float | Decimal) -> float:
     except OverflowError:
         number = float("inf")
     if not isfinite(number):
-        raise RuleError(f"{value} is not a finite number", path="value", rule="finite", evidence=("behaviour.json_only",))
+        msg = f"{value} is not a finite number"
+        raise RuleError(msg, path="value", rule="finite", evidence=("behaviour.json_only",))
     if number < 0:
         msg = f"a power is a magnitude, and {value} is negative: the direction is in charge or discharge"
         raise RuleError(msg, path="value", rule="minimum", evidence=("dispatch.no_negative",))
     return number + 0.0  # turns -0.0 into 0.0
 
 
-def _no_such_unit(unit: object) -> str:
-    hint = " (mW and mw would be milliwatts, 10⁹ apart from MW)" if str(unit) in {"mW", "mw"} else ""
-    return f"{unit!r} is no unit of power here; use w, kW or MW, spelled exactly so{hint}"
+def _known_unit(unit: object) -> str:
+    if isinstance(unit, str) and unit in _EXPONENTS:
+        return unit
+    hint = " (mW and mw would be milliwatts, 10⁹ apart from MW)" if unit in ("mW", "mw") else ""
+    msg = f"{unit!r} is no unit of power here; use w, kW or MW, spelled exactly so{hint}"
+    raise RuleError(msg, path="unit", rule="enum", evidence=("units.spelling",))
 
 
 def power_of(value: object, *, path: str) -> Power:
     """Insist on a `Power`; the error for a bare number says how to write one."""
     if isinstance(value, Power):
         return value
-    hint = f", as in {value} * kW" if isinstance(value, int | float) and not isinstance(value, bool) else ", as in 5 * kW"
-    raise RuleError(f"{value!r} is no power: give it a unit{hint}", path=path, rule="type", evidence=("units.power_unit",))
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else 5
+    msg = f"{value!r} is no power: give it a unit, as in {number} * kW"
+    raise RuleError(msg, path=path, rule="type", evidence=("units.power_unit",))
 
 
 w = Power(1, "w")

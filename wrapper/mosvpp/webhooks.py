@@ -142,9 +142,8 @@ def _quick_push(body: bytes) -> DataPush | None:
         keys += len(device.metrics)
     if body.count(b'":') != keys or payload.timestamp.tzinfo is not UTC:
         return None
-    if 32 in body or 10 in body or 13 in body or 9 in body:
-        if any(end in body for end in _SPACED_QUOTES):
-            return None
+    if (32 in body or 10 in body or 13 in body or 9 in body) and any(end in body for end in _SPACED_QUOTES):
+        return None
     return DataPush(
         molecule_id=payload.molecule_id, timestamp=payload.timestamp, devices=tuple(devices), raw=body
     )
