@@ -1,0 +1,31 @@
+// Comforts only; everything on the site can be read without them.
+
+// The ledger of evidence: show the rows that match.
+for (const form of document.querySelectorAll("form.filter")) {
+  const rows = [...document.querySelectorAll(`#${form.dataset.filter} tbody tr`)];
+  const show = () => {
+    const words = form.elements.words.value.toLowerCase().split(/\s+/);
+    let shown = 0;
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !(
+        words.every(word => text.includes(word)) &&
+        (!form.elements.status.value || row.dataset.status === form.elements.status.value) &&
+        (!form.elements.area.value || row.dataset.area === form.elements.area.value)
+      );
+      shown += !row.hidden;
+    }
+    form.querySelector("output").textContent = `${shown} of ${rows.length}`;
+  };
+  form.addEventListener("input", show);
+  form.addEventListener("submit", event => event.preventDefault());
+  form.hidden = false;
+  show();
+}
+
+// Evidence: Escape closes, and so does a click elsewhere.
+const closeEvidence = except => {
+  for (const open of document.querySelectorAll("details.evidence[open]")) if (open !== except) open.open = false;
+};
+addEventListener("keydown", event => event.key === "Escape" && closeEvidence());
+addEventListener("click", event => closeEvidence(event.target.closest("details.evidence")));

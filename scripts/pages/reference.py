@@ -1,0 +1,203 @@
+"""What the site says about the code: the pages of the SDK (by mkdocstrings) and of the command line."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import Any
+
+import typer.main
+
+from mosvpp.cli.app import app
+from mosvpp.cli.exits import MEANINGS
+
+# Page: title, introduction, and what stands on it. That no public name is missing is checked (checks.names).
+SDK: dict[str, tuple[str, str, list[str]]] = {
+    "client": (
+        "Client",
+        "Calling Molecule: the two clients, and how long they wait and when they try again.",
+        [
+            *(
+                "mosvpp.Client",
+                "mosvpp.AsyncClient",
+                "mosvpp.Request",
+                "mosvpp.RetryPolicy",
+                "mosvpp.Timeout",
+            ),
+            *("mosvpp.clock.Clock", "mosvpp.clock.SystemClock"),
+        ],
+    ),
+    "dispatch": (
+        "Events and power",
+        "What to dispatch, as frozen values: events, power with its unit, and instants.",
+        [
+            *("mosvpp.charge", "mosvpp.discharge", "mosvpp.shed", "mosvpp.restore", "mosvpp.EventSlot"),
+            *("mosvpp.Power", "mosvpp.w", "mosvpp.kW", "mosvpp.MW", "mosvpp.slot_time"),
+        ],
+    ),
+    "commands": (
+        "Site commands",
+        "Commands to single devices. They act at once, and there is no test mode.",
+        [
+            *("mosvpp.DeviceCommand", "mosvpp.commands.charge", "mosvpp.commands.discharge"),
+            *("mosvpp.commands.shed", "mosvpp.commands.restore", "mosvpp.commands.turn_on"),
+            *("mosvpp.commands.turn_off", "mosvpp.commands.Action"),
+        ],
+    ),
+    "answers": (
+        "Devices and receipts",
+        "What Molecule answers, as the client gives it back.",
+        [
+            *("mosvpp.DeviceList", "mosvpp.Device", "mosvpp.DeviceType", "mosvpp.DispatchReceipt"),
+            *("mosvpp.CommandReceipt", "mosvpp.ReceiptItem", "mosvpp.Outcome", "mosvpp.Certainty"),
+            *("mosvpp.EventStatus",),
+        ],
+    ),
+    "webhooks": (
+        "Webhooks",
+        "Reading what Molecule sends, and finding out who sent it.",
+        [
+            *(
+                "mosvpp.webhooks.parse",
+                "mosvpp.webhooks.MAX_BYTES",
+                "mosvpp.DataPush",
+                "mosvpp.ExecutionReport",
+            ),
+            *("mosvpp.ExecutionResult", "mosvpp.events.DeviceResult", "mosvpp.events.DeviceReading"),
+            *("mosvpp.UnknownDelivery", "mosvpp.events.Delivery", "mosvpp.signatures.SharedHeaders"),
+            *("mosvpp.signatures.HmacSignature", "mosvpp.signatures.sign", "mosvpp.signatures.Verifier"),
+            *("mosvpp.signatures.Headers", "mosvpp.signatures.HeadersLike", "mosvpp.signatures.Secrets"),
+        ],
+    ),
+    "errors": (
+        "Errors and surprises",
+        "Every error that the SDK raises; causes and remedies are in the [error catalogue](../errors.md).",
+        [
+            *("mosvpp.errors.MosVPPError", "mosvpp.errors.RuleError", "mosvpp.errors.UnreachableError"),
+            *("mosvpp.errors.OutcomeUnknownError", "mosvpp.errors.RejectedError"),
+            *(
+                "mosvpp.errors.UnexpectedResponseError",
+                "mosvpp.errors.StoreError",
+                "mosvpp.errors.WebhookError",
+            ),
+            *("mosvpp.errors.AuthenticationError", "mosvpp.errors.PayloadError", "mosvpp.Drift"),
+            *("mosvpp.drift.DriftKind", "mosvpp.drift.OnDrift"),
+        ],
+    ),
+    "sandbox": (
+        "Sandbox",
+        "Plays Molecule on your machine; no official simulator. See the [guide](../guides/sandbox.md).",
+        [
+            *(
+                "mosvpp_sandbox.Sandbox",
+                "mosvpp_sandbox.Site",
+                "mosvpp_sandbox.Delivery",
+                "mosvpp_sandbox.Sent",
+            ),
+            *("mosvpp_sandbox.SandboxClock", "mosvpp_sandbox.RunningClock", "mosvpp_sandbox.ManualClock"),
+        ],
+    ),
+}
+
+
+def public_names() -> list[str]:
+    """Every name that a partner may import, by the path that the documentation uses."""
+    names = []
+    for package in ("mosvpp", "mosvpp_sandbox"):
+        for name in import_module(package).__all__:
+            value = getattr(import_module(package), name)
+            if inspect.ismodule(value):
+                names += [f"{package}.{name}.{inner}" for inner in value.__all__]
+            else:
+                names.append(f"{package}.{name}")
+    return [
+        name for name in names if name != "mosvpp.commands.DeviceCommand"
+    ]  # on its page as mosvpp.DeviceCommand
+
+
+def public(path: str) -> Any:
+    """What a public name stands for."""
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def sdk_pages() -> list[tuple[str, str, str]]:
+    """Name, title and Markdown of each page; mkdocstrings fills it in."""
+    return [
+        (
+            name,
+            title,
+            "\n".join([f"# {title} {{ #sdk-{name} }}", "", text, "", *(f"::: {item}\n" for item in items)]),
+        )
+        for name, (title, text, items) in SDK.items()
+    ]
+
+
+def cli_page() -> str:
+    """The commands with their arguments and options, as the program itself has them."""
+    program: Any = typer.main.get_command(app)
+    lines = [
+        "# Command line { #cli }",
+        "",
+        "`mosvpp` (or `python -m mosvpp`) comes with the extra `cli`: `pip install 'mosvpp[cli]'`.",
+        "Every command takes `--help`, and `--json` for scripts.",
+        "Commands that move real devices need `--live` and a confirmation.",
+        "",
+        "## Exit codes { #exit-codes }",
+        "",
+        "| code | meaning |",
+        "|---|---|",
+        *(f"| `{int(code)}` | {meaning} |" for code, meaning in MEANINGS.items()),
+        "",
+    ]
+    for name, command in program.commands.items():
+        lines += _command(name, command)
+    return "\n".join(lines) + "\n"
+
+
+def command_names() -> list[str]:
+    """The commands of the program."""
+    program: Any = typer.main.get_command(app)
+    return list(program.commands)
+
+
+def _command(name: str, command: Any) -> list[str]:
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    options = [param for param in command.params if param.param_type_name == "option"]
+    usage = " ".join(
+        ["mosvpp", name, *(argument.make_metavar(_context(command)) for argument in arguments), "[OPTIONS]"]
+    )
+    lines = [
+        f"## `mosvpp {name}` {{ #{name} }}",
+        "",
+        inspect.cleandoc(command.help or ""),
+        "",
+        "```sh",
+        usage,
+        "```",
+        "",
+    ]
+    lines += ["| | |", "|---|---|"]
+    for argument in arguments:
+        lines.append(
+            f"| `{argument.make_metavar(_context(command))}`{_anchor(name, argument)} | {_help(argument)} |"
+        )
+    for option in options:
+        spelled = ", ".join(f"`{spelling}`" for spelling in [*option.opts, *option.secondary_opts])
+        metavar = "" if option.is_flag else f" `{option.make_metavar(_context(command))}`"
+        lines.append(f"| {spelled}{metavar}{_anchor(name, option)} | {_help(option)} |")
+    return [*lines, ""]
+
+
+def _context(command: Any) -> Any:
+    return command.make_context(command.name, [], resilient_parsing=True)
+
+
+def _anchor(command: str, parameter: Any) -> str:
+    return f'<span id="{command}.{parameter.name}"></span>'
+
+
+def _help(parameter: Any) -> str:
+    words = (getattr(parameter, "help", None) or "").replace("|", "\\|").replace("\n", " ")
+    variable = getattr(parameter, "envvar", None)
+    return words + (f" Environment: `{variable}`." if variable else "")

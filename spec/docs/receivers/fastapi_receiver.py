@@ -1,0 +1,38 @@
+import os
+
+from fastapi import FastAPI, HTTPException, Request
+
+from mosvpp import errors, webhooks
+from mosvpp.events import Delivery
+from mosvpp.signatures import SharedHeaders
+
+app = FastAPI()
+verifier = SharedHeaders({"X-API-Key": [os.environ["WEBHOOK_SECRET"]]})
+
+
+def store(delivery: Delivery) -> None:
+    """Replace this: when it returns, the delivery must survive a power cut."""
+    with open("deliveries.jsonl", "ab") as file:
+        file.write(delivery.to_json().replace("\n", " ").encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+async def receive(request: Request, expect: str) -> None:
+    try:
+        delivery = webhooks.parse(
+            await request.body(), request.headers.items(), verifier=verifier, expect=expect
+        )
+    except errors.WebhookError as error:
+        raise HTTPException(error.status_hint, str(error)) from None
+    store(delivery)
+
+
+@app.post("/data-push")
+async def data_push(request: Request) -> None:
+    await receive(request, "data_push")
+
+
+@app.post("/execution-response")
+async def execution_response(request: Request) -> None:
+    await receive(request, "execution_response")

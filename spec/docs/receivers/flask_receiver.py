@@ -1,0 +1,39 @@
+import os
+
+from flask import Flask, request
+
+from mosvpp import errors, webhooks
+from mosvpp.events import Delivery
+from mosvpp.signatures import SharedHeaders
+
+app = Flask(__name__)
+verifier = SharedHeaders({"X-API-Key": [os.environ["WEBHOOK_SECRET"]]})
+
+
+def store(delivery: Delivery) -> None:
+    """Replace this: when it returns, the delivery must survive a power cut."""
+    with open("deliveries.jsonl", "ab") as file:
+        file.write(delivery.to_json().replace("\n", " ").encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def receive(expect: str) -> tuple[str, int]:
+    try:
+        delivery = webhooks.parse(
+            request.get_data(), list(request.headers.items()), verifier=verifier, expect=expect
+        )
+    except errors.WebhookError as error:
+        return str(error), error.status_hint
+    store(delivery)
+    return "", 200
+
+
+@app.post("/data-push")
+def data_push() -> tuple[str, int]:
+    return receive("data_push")
+
+
+@app.post("/execution-response")
+def execution_response() -> tuple[str, int]:
+    return receive("execution_response")

@@ -1,0 +1,33 @@
+import base64
+import os
+from typing import Any
+
+from mosvpp import errors, webhooks
+from mosvpp.events import Delivery
+from mosvpp.signatures import SharedHeaders
+
+verifier = SharedHeaders({"X-API-Key": [os.environ["WEBHOOK_SECRET"]]})
+KINDS = {"/data-push": "data_push", "/execution-response": "execution_response"}
+
+
+def store(delivery: Delivery) -> None:
+    """Replace this, by a put to S3 for example. A file must outlive the function, as it does on EFS."""
+    with open(os.environ["DELIVERIES"], "ab") as file:
+        file.write(delivery.to_json().replace("\n", " ").encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """For an HTTP API of API Gateway, or a function URL (payload format 2.0)."""
+    kind = KINDS.get(event["rawPath"])
+    if kind is None:
+        return {"statusCode": 404}
+    body = event.get("body") or ""
+    raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+    try:
+        delivery = webhooks.parse(raw, event["headers"], verifier=verifier, expect=kind)
+    except errors.WebhookError as error:
+        return {"statusCode": error.status_hint, "body": str(error)}
+    store(delivery)
+    return {"statusCode": 200}
