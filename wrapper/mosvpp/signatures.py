@@ -126,9 +126,7 @@ class SharedHeaders(_SecretKeeper):
                 "one header is named twice; its case does not count", path="headers", rule="unique"
             )
         self._names = ", ".join(names)
-        self._expected = [
-            (name.lower(), _supply(secrets, _as_is, name)) for name, secrets in headers.items()
-        ]
+        self._expected = [(name.lower(), _supply(secrets, _as_is, name)) for name, secrets in headers.items()]
 
     def __repr__(self) -> str:
         return f"SharedHeaders({self._names})"
