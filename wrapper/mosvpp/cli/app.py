@@ -43,7 +43,8 @@ class _Program(TyperGroup):
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
         arguments = list(sys.argv[1:] if args is None else args)
-        terminal = Terminal(as_json="--json" in arguments)
+        command = next((word for word in arguments if word in self.commands), "")
+        terminal = Terminal(as_json="--json" in arguments, command=command)
         sys.exit(self._run(terminal, arguments, *rest, **more))
 
     def _run(self, terminal: Terminal, arguments: list[str], *rest: Any, **more: Any) -> int:
@@ -52,9 +53,7 @@ class _Program(TyperGroup):
         except MosVPPError as error:
             return terminal.fail(error)
         except typer.TyperException as error:
-            return terminal.fail_with(
-                Exit.NOT_SENT, "UsageError", error.format_message(), remedy=_usage_of(error)
-            )
+            return terminal.misused(error.format_message())
         except typer.Abort:
             code = Exit.INTERRUPTED
         except Exception as error:
@@ -66,13 +65,8 @@ class _Program(TyperGroup):
             )
             return terminal.fail_with(Exit.BUG, "Bug", message, remedy=remedy)
         if code == Exit.INTERRUPTED:
-            return terminal.fail_with(Exit.INTERRUPTED, "Interrupted", "stopped; nothing is on its way")
+            return terminal.stop()
         return code if isinstance(code, int) else Exit.OK
-
-
-def _usage_of(error: typer.TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"see `{context.command_path} --help`" if context else ""
 
 
 app = typer.Typer(

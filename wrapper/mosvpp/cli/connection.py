@@ -71,6 +71,9 @@ class Connection:
         timeout: float,
         ca_file: Path | None,
     ) -> None:
+        if base_url is not None and "@" in base_url:  # what stands before it may be a password
+            msg = "leave user name and password out of the URL; MosVPP knows a key only"
+            raise RuleError(msg, path="--base-url", rule="format", evidence=("transport.api_key",))
         self.is_default = base_url is None
         self.base_url = (base_url or DEFAULT_BASE_URL).rstrip("/")
         self.api_version = api_version

@@ -25,13 +25,16 @@ def insist_on_live(why: str, *, live: bool) -> None:
         )
 
 
-def insist_on_yes(terminal: Terminal, site: str, *about: RenderableType, yes: bool) -> None:
+def insist_on_yes(
+    terminal: Terminal, site: str, about: RenderableType, *details: RenderableType, yes: bool
+) -> None:
     """Have the site id typed, after showing what it is about; refuse where nobody can type."""
     if yes:
+        terminal.show(about)
         return
     if not sys.stdin.isatty():
         msg = "this has to be confirmed, and nobody is here to ask: add --yes if a program may decide it"
         raise RuleError(msg, path="--yes", rule="confirmation", evidence=_EVIDENCE)
-    if terminal.ask(f"Type the site id {plain(site)} to send this:", *about) != site:
-        msg = "what you typed is not the site id"
+    if terminal.ask(f"Type the site id {plain(site)} to send this:", about, *details) != site:
+        msg = "what you typed is not the site id, so nothing was sent"
         raise RuleError(msg, path="SITE", rule="confirmation", evidence=_EVIDENCE)

@@ -154,7 +154,8 @@ def dispatch(
     about = heading(f"dispatch, {mode.value}", site, connection)
     if is_live:
         insist_on_yes(terminal, site, about, slots_table([slot]), yes=yes)
-    terminal.show(about)
+    else:
+        terminal.show(about)
     sender.send(lambda client: client.submit_dispatch(site, slot, mode=mode.value))
 
 
@@ -259,5 +260,6 @@ def cancel(
     about = heading(f"cancel, {mode.value}", value.molecule_id, connection)
     if is_live:
         insist_on_yes(terminal, value.molecule_id, about, slots_table(slots), yes=yes)
-    terminal.show(about)
+    else:
+        terminal.show(about)
     sender.send(lambda client: client.submit_dispatch(value.molecule_id, slots, mode=mode.value))

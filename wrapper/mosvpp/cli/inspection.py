@@ -108,7 +108,8 @@ class Capture:
         yield from self._body_checks()
 
     def _captured(self) -> Check:
-        found = f"{len(self.body)} bytes, {len(self.pairs)} headers"
+        count = len(self.pairs)
+        found = f"{len(self.body)} bytes, {count or 'no'} header{'' if count == 1 else 's'}"
         if not self.pairs and (self.shared or self.signing):
             return warning(
                 "capture", found, "give the headers that came with it: --headers FILE, or -H NAME=VALUE"

@@ -31,7 +31,7 @@ def heading(what: str, site: str, connection: Connection) -> Text:
     return Text.assemble(plain(what), " · ", (plain(site), "bold"), " · ", (connection.base_url, "dim"))
 
 
-def request_table(request: Request) -> Table:
+def request_table(request: Request) -> RenderableType:
     """What a request asks for."""
     return slots_table(request.slots) if request.slots else commands_table(request.commands)
 

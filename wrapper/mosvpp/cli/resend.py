@@ -55,5 +55,4 @@ def resend(
     about = heading(f"resend {request.operation}", request.molecule_id, connection)
     warning = "It may act twice, and undoes a change or a cancellation that was sent since."
     insist_on_yes(terminal, request.molecule_id, about, request_table(request), warning, yes=yes)
-    terminal.show(about)
     sender.send(lambda client: client.resend(request))

@@ -33,10 +33,9 @@ def check_shared_header(
     for secret in secrets:
         if _matches(name, secret.value, values[0]):
             return ok("header", f"{name} holds the secret from the {secret.source}")
-    many = f"none of the {len(secrets)} secrets" if len(secrets) > 1 else "not the secret"
-    remedies = list(_near_misses(values[0], secrets))
-    remedies.append("compare what you configured with Molecule with what you gave here")
-    return failed("header", f"{name} is there, and its value is {many}", *remedies, evidence=_SHARED)
+    found = f"{name} is there, and its value is {_how_wrong(values[0], secrets)}"
+    remedy = "compare what you configured with Molecule with what you gave here"
+    return failed("header", found, remedy, evidence=_SHARED)
 
 
 def _matches(name: str, secret: str, value: bytes) -> bool:
@@ -64,19 +63,20 @@ def _missing(name: str, secrets: list[Secret], pairs: list[tuple[str, str]]) -> 
     )
 
 
-def _near_misses(value: bytes, secrets: list[Secret]) -> Iterator[str]:
-    """In which way a value is almost right, told without telling the value."""
+def _how_wrong(value: bytes, secrets: list[Secret]) -> str:
+    """In which way a value is not the secret, told without telling either."""
     if not value:
-        yield "the value is empty: was it blanked out in the capture?"
+        return "empty: was it blanked out in the capture?"
     for secret in secrets:
         wanted = secret.value.encode()
         whose = f"the secret from the {secret.source}"
         if value.strip(b" \t\r\n\"'") == wanted:
-            yield f"it is {whose} with white space or quotes around it"
-        elif value.rpartition(b" ")[2] == wanted:
-            yield f"it is {whose} with a word in front, such as Bearer"
-        elif value.lower() == wanted.lower():
-            yield f"it is {whose} in another case"
+            return f"{whose} with white space or quotes around it"
+        if value.rpartition(b" ")[2] == wanted:
+            return f"{whose} with a word in front, such as Bearer"
+        if value.lower() == wanted.lower():
+            return f"{whose} in another case"
+    return f"none of the {len(secrets)} secrets" if len(secrets) > 1 else "not the secret"
 
 
 def check_signature(

@@ -66,5 +66,4 @@ def command(
         sender.client.check_site_command(site, wanted, length, scmd_id)
     about = heading(f"command for {duration_words(int(length.total_seconds()))}", site, connection)
     insist_on_yes(terminal, site, about, commands_table(wanted), yes=yes)
-    terminal.show(about)
     sender.send(lambda client: client.submit_site_command(site, wanted, duration=length, scmd_id=scmd_id))

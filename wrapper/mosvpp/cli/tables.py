@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -98,7 +98,7 @@ def commands_table(commands: Iterable[DeviceCommand], verdicts: Verdicts | None 
     return made
 
 
-def receipt_table(receipt: DispatchReceipt | CommandReceipt) -> Table:
+def receipt_table(receipt: DispatchReceipt | CommandReceipt) -> RenderableType:
     """What was asked for beside what was said."""
     verdicts = {item.item_id: item for item in receipt.items}
     if isinstance(receipt, DispatchReceipt):
@@ -110,12 +110,17 @@ def _verdict(verdicts: Verdicts | None, item_id: str) -> Sequence[Text]:
     if verdicts is None:
         return ()
     item = verdicts[item_id]
-    verdict = status_text(item.outcome)
-    if item.status_text is not None and item.status_text.lower() != item.outcome.value:
-        verdict.append(f"\nsaid: {plain(item.status_text)}", style="dim")
-    if item.message:
-        verdict.append(f"\n{plain(item.message)}", style="dim")
-    return (verdict,)
+    return (_said(item.outcome, item.status_text, item.message),)
+
+
+def _said(state: str, word: str | None, message: str | None) -> Text:
+    """Our word for a state; below it theirs, where it is another one, and what they add."""
+    said = status_text(state)
+    if word is not None and word.lower() != state:
+        said.append(f"\nsaid: {plain(word)}", style="dim")
+    if message:
+        said.append(f"\n{plain(message)}", style="dim")
+    return said
 
 
 def _period(start: datetime, end: datetime) -> str:
@@ -146,10 +151,8 @@ def delivery_table(delivery: Delivery) -> RenderableType:
     return Text("Nothing was read from it; it is kept as it is.", style="dim")
 
 
-def _push_table(push: DataPush) -> Table:
+def _push_table(push: DataPush) -> RenderableType:
     made = table("device", "metric", "value")
-    made.title = f"data push · {plain(push.molecule_id)} · {push.timestamp:%Y-%m-%d %H:%M:%S} UTC"
-    made.title_justify, made.title_style = "left", ""
     for device in push.devices:
         name = plain(device.device_id)
         for metric, value in device.metrics.items():
@@ -157,21 +160,20 @@ def _push_table(push: DataPush) -> Table:
             name = ""
         if name:
             made.add_row(name, Text("none", style="dim"))
-    return made
+    return Group(f"data push · {plain(push.molecule_id)} · {push.timestamp:%Y-%m-%d %H:%M:%S} UTC", made)
 
 
-def _report_table(report: ExecutionReport) -> Table:
-    made = table("event", "status", "executed", "actual time")
-    made.title = f"execution response · {plain(report.molecule_id or 'no site named')}"
-    made.title_justify, made.title_style = "left", ""
+def _report_table(report: ExecutionReport) -> RenderableType:
+    made = Table.grid(padding=(0, 2))
+    made.add_column(width=36, overflow="fold")
+    made.add_column(overflow="fold")
     for result in report.results:
-        status = status_text(result.status)
-        if result.status_text is not None and result.status_text.lower() != result.status.value:
-            status.append(f"\nsaid: {plain(result.status_text)}", style="dim")
-        if result.message:
-            status.append(f"\n{plain(result.message)}", style="dim")
-        quantity = "" if result.executed_quantity is None else f"{result.executed_quantity:g}"
-        executed = f"{quantity} {plain(result.executed_unit or '')}".strip()
-        times = [f"{when:%H:%M:%S}" if when else "?" for when in (result.started_at, result.ended_at)]
-        made.add_row(plain(result.event_id), status, executed, "" if times == ["?", "?"] else "–".join(times))
-    return made
+        lines = [_said(result.status, result.status_text, result.message)]
+        if result.executed_quantity is not None:
+            unit = plain(result.executed_unit or "(no unit)")
+            lines.append(Text(f"executed {result.executed_quantity:g} {unit}"))
+        if result.started_at or result.ended_at:
+            times = (f"{at:%Y-%m-%d %H:%M:%S}" if at else "?" for at in (result.started_at, result.ended_at))
+            lines.append(Text(" to\n".join(times) + " UTC"))
+        made.add_row(plain(result.event_id), Text("\n").join(lines))
+    return Group(f"execution response · {plain(report.molecule_id or 'no site named')}", made)

@@ -32,10 +32,14 @@ _PYTHON_HINT = re.compile(r" Look at the site's telemetry; client\.resend[^.]*\.
 
 
 class Terminal:
-    """The two streams, in words for people or, with `as_json`, as one object for programs."""
+    """The two streams, in words for people or, with `as_json`, as one object for programs.
 
-    def __init__(self, *, as_json: bool) -> None:
+    `command` is the one whose help an error points to.
+    """
+
+    def __init__(self, *, as_json: bool, command: str = "") -> None:
         self.as_json = as_json
+        self._help = f"`mosvpp {command} --help`" if command else "`mosvpp --help`"
         self.warnings: list[str] = []
 
     def show(self, *parts: RenderableType, style: str = "") -> None:
@@ -75,7 +79,7 @@ class Terminal:
         if self.as_json:
             self._write_object(code, {"error": described(error)})
         else:
-            self._explain(error)
+            self._explain(error, code)
         return code
 
     def fail_with(self, code: Exit, kind: str, message: str, *, remedy: str = "") -> Exit:
@@ -86,6 +90,16 @@ class Terminal:
             self._print_error(message, [("do", remedy)])
         return code
 
+    def stop(self) -> Exit:
+        """Say that Ctrl-C was heard, on a line of its own."""
+        if not self.as_json:
+            _console(sys.stderr).print()
+        return self.fail_with(Exit.INTERRUPTED, "Interrupted", "stopped; nothing is on its way")
+
+    def misused(self, message: str) -> Exit:
+        """Print what is wrong with a command line, and where its help is."""
+        return self.fail_with(Exit.NOT_SENT, "UsageError", message, remedy=f"see {self._help}")
+
     def _write_object(self, code: Exit, facts: dict[str, Any]) -> None:
         if self.warnings:
             facts = {**facts, "warnings": self.warnings}
@@ -95,14 +109,20 @@ class Terminal:
         except BrokenPipeError:
             _close_quietly(sys.stdout)
 
-    def _explain(self, error: MosVPPError) -> None:
+    def _explain(self, error: MosVPPError, code: Exit) -> None:
         facts = described(error)
+        request = getattr(error, "request", None)
+        doctor = f"`mosvpp doctor {request.molecule_id if request else 'SITE'}`"
+        remedy = _REMEDIES.get(code, "")
+        if code is Exit.NO and facts["http_status"] in {401, 403, 404}:
+            remedy = "{doctor} tells the likely causes apart"
         self._print_error(
             facts["message"],
             [
                 ("at", facts["path"] or ""),
+                ("rule", facts["rule"] or ""),
                 ("evidence", marked(tuple(facts["evidence"]))),
-                ("do", _REMEDIES.get(exit_for(error), "")),
+                ("do", remedy.format(doctor=doctor, help=self._help)),
             ],
         )
 
@@ -123,9 +143,9 @@ class Terminal:
 
 
 _REMEDIES = {
-    Exit.NOT_SENT: "nothing was sent; see --help",
-    Exit.UNREACHABLE: "`mosvpp doctor SITE` finds out where the way is blocked",
-    Exit.UNEXPECTED: "`mosvpp doctor SITE` tells what answers there",
+    Exit.NOT_SENT: "see {help}",
+    Exit.UNREACHABLE: "{doctor} finds out where the way is blocked",
+    Exit.UNEXPECTED: "{doctor} tells what answers there",
 }
 
 _NO_DETAILS: dict[str, Any] = {

@@ -121,7 +121,7 @@ def verify(
         checks.append(check)
         terminal.show(check.as_row())
     verdict = capture.verdict()
-    for drift in verdict.drifts:
+    for drift in verdict.drifts if verdict.is_good else ():
         terminal.warn(f"{drift.kind.replace('_', ' ')}, {drift.path}: {drift.detail}")
     if verdict.delivery is not None:
         terminal.show("", delivery_table(verdict.delivery))
