@@ -1,8 +1,7 @@
-"""Surprises are data: what Molecule sends and this version does not know is handed to the partner, not raised."""
+"""Surprises are data: what Molecule sends and we do not know is handed to the partner, not raised."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -18,8 +17,8 @@ DriftKind: TypeAlias = Literal[
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
     """One surprise.
 
-    `operation` is the operation of the spec (`submit_dispatch`, `receive_data_push`, …), `path` the JSON path of the
-    surprise, `detail` the field name, the word, or a sentence.
+    `operation` is the operation of the spec (`submit_dispatch`, `receive_data_push`, …), `path` the JSON path
+    of the surprise, `detail` the field name, the word, or a sentence.
     """
 
     kind: DriftKind
@@ -30,8 +29,6 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
 
 OnDrift: TypeAlias = Callable[[Drift], object]
 
-_log = logging.getLogger("mosvpp")
-
 
 def report(on_drift: OnDrift | None, drift: Drift) -> None:
     """Hand a surprise to the partner's function; a fault in it is logged and cannot lose a receipt or a delivery."""
@@ -40,4 +37,7 @@ def report(on_drift: OnDrift | None, drift: Drift) -> None:
     try:
         on_drift(drift)
     except Exception:
-        _log.exception("on_drift raised an error for %s at %s", drift.kind, drift.path)
+        import logging  # late, so that receiving starts fast
+
+        log = logging.getLogger("mosvpp")
+        log.exception("on_drift raised an error for %s at %s", drift.kind, drift.path)

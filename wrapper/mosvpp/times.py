@@ -6,9 +6,12 @@ A duration is always added in UTC, so that an hour is an hour on the night when 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING
 
 from .errors import RuleError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 __all__ = ["read_instant", "slot_time", "to_instant", "to_wire"]
 
@@ -87,6 +90,8 @@ def _parsed(when: object) -> datetime:
 
 
 def _zone(tz: str | ZoneInfo) -> ZoneInfo:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # late, so that receiving starts fast
+
     if isinstance(tz, ZoneInfo):
         return tz
     try:
