@@ -195,14 +195,15 @@ def test_a_body_over_the_limit_is_refused_although_nothing_announced_it(send, ga
 def test_a_body_that_breaks_off_is_refused_quietly(vpp: Sandbox, gateway) -> None:
     headers = [(b"x-api-key", b"sandbox-key"), (b"content-type", b"application/json")]
     scope = {
-        **{
-            "type": "http",
-            "method": "POST",
-            "path": f"{gateway}/dr",
-            "query_string": b"",
-            "headers": headers,
-        },
-        **{"scheme": "http", "server": ("sandbox", 80), "root_path": "", "http_version": "1.1"},
+        "type": "http",
+        "method": "POST",
+        "path": f"{gateway}/dr",
+        "query_string": b"",
+        "headers": headers,
+        "scheme": "http",
+        "server": ("sandbox", 80),
+        "root_path": "",
+        "http_version": "1.1",
     }
     incoming = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
     sent: list[Any] = []

@@ -1,4 +1,4 @@
-"""The physics: energy is neither made nor lost, and the figures are those that a person works out on paper."""
+"""The physics: energy is neither made nor lost, and the figures are those that come out on paper."""
 
 from __future__ import annotations
 
@@ -203,8 +203,11 @@ def test_the_meter_counts_both_directions_apart() -> None:
     assert meter.metrics()["voltage"] == 240.0 - 1.2
     meter.measure(-2.0, NOON, 0.25, Still())
     assert meter.metrics() | {"frequency": 50} == {
-        **{"voltage": 240.8, "frequency": 50, "power": -2.0},
-        **{"energy_imported": 1.5, "energy_exported": 0.5},
+        "voltage": 240.8,
+        "frequency": 50,
+        "power": -2.0,
+        "energy_imported": 1.5,
+        "energy_exported": 0.5,
     }
 
 

@@ -22,8 +22,12 @@ def slot(
         "event_id": event_id,
         "start_time": start.isoformat(),
         "end_time": (start + hours * HOUR).isoformat(),
-        **{"event_type": "discharge", "event_quantity": 5.0, "event_unit": "kW"},
-        **{"priority": 10, "mandatory": False, "cancelled": False},
+        "event_type": "discharge",
+        "event_quantity": 5.0,
+        "event_unit": "kW",
+        "priority": 10,
+        "mandatory": False,
+        "cancelled": False,
         **fields,
     }
 

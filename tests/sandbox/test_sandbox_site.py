@@ -43,14 +43,18 @@ class Story:
         return self
 
     def dispatch(self, mode: str = "live", **fields: Any) -> dict[str, Any]:
-        """One event from 1 to 2 o'clock, unless `start` and `end` (hours) say otherwise; its item of the receipt."""
+        """One event, from 1 to 2 o'clock unless `start` and `end` (hours) say else; the item of its receipt."""
         start, end = fields.pop("start", 1), fields.pop("end", 2)
         slot = {
             "event_id": ID,
             "start_time": to_wire(MIDNIGHT + start * HOUR),
             "end_time": to_wire(MIDNIGHT + end * HOUR),
-            **{"event_type": "discharge", "event_quantity": 2.0, "event_unit": "kW"},
-            **{"priority": 10, "mandatory": False, "cancelled": False},
+            "event_type": "discharge",
+            "event_quantity": 2.0,
+            "event_unit": "kW",
+            "priority": 10,
+            "mandatory": False,
+            "cancelled": False,
             **fields,
         }
         receipt = self.site.dispatch({"mode": mode, "event_slots": [slot]}, self.now)
@@ -128,7 +132,7 @@ def test_a_full_battery_fails_to_charge() -> None:
 
 
 def test_a_battery_that_runs_empty_delivers_what_it_has() -> None:
-    """11.1375 − 1.35 = 9.7875 kWh, at 95 %, over three hours."""
+    """11.1375 - 1.35 = 9.7875 kWh, at 95 %, over three hours."""
     story = Story()
     story.dispatch(event_quantity=5, end=4)
     (result,) = story.until(4).results()
@@ -185,7 +189,7 @@ def test_an_update_of_a_running_shed_still_counts_against_what_was_drawn_before(
 
 
 def test_an_update_of_a_running_event_takes_effect_at_once() -> None:
-    """2 kW for a quarter of an hour, then 4 kW for the rest: 3.5 kW on average of the 4 that count in the end."""
+    """2 kW for a quarter of an hour, then 4 kW: 3.5 kW on average of the 4 that are asked for in the end."""
     story = Story()
     story.dispatch()
     story.until(1.25)

@@ -1,4 +1,4 @@
-"""Which bodies the sandbox takes, compared with the corpus and with a second opinion that shares no code with it."""
+"""Which bodies the sandbox takes, compared with the corpus and with a second opinion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ITEMS = {"submit_dispatch": "event_slots", "submit_site_command": "scmd_devices"
 IDS = {"submit_dispatch": "event_id", "submit_site_command": "device_id"}
 REQUESTS = [example for operation in PATHS for example in corpus.select(operation, "request")]
 
-# What the receipt says of each item, in order; the site has 20000, 21000, 22000 (a meter), 23000 (PV) and 24000.
+# What the receipt says of each item, in order; the site has 20000, 21000, 22000 (meter), 23000 (PV), 24000.
 STATUSES = {
     "submit_dispatch.request.cancelled": ["cancelled"],
     "submit_dispatch.request.every_event_type": ["accepted"] * 4,
@@ -98,9 +98,12 @@ def test_all_acceptable_json_is_read_as_python_reads_it(body: corpus.Body) -> No
 # One change to a valid body, somewhere: another value, a field less, a field more, an item twice.
 
 SCALARS = strategies.scalars | st.sampled_from(
-    ["test", "live", "deviceControl", "charge", "off", "kW", "mW", 1, 99, 100, 0, -1, 0.5, 1.0, "20000"]
-    + ["2024-01-05T00:00:00Z", "2024-01-05T02:00:00+00:00", "2024-01-05T00:00:00", "2024-02-30T00:00:00Z"]
-    + ["8A7DA4D3-5AD6-42F6-BCAD-6194BBD2F68D", "8a7da4d35ad642f6bcad6194bbd2f68d"]
+    [
+        *["test", "live", "deviceControl", "charge", "off", "kW", "mW", "20000"],
+        *[1, 99, 100, 0, -1, 0.5, 1.0],
+        *["2024-01-05T00:00:00Z", "2024-01-05T02:00:00+00:00", "2024-01-05T00:00:00", "2024-02-30T00:00:00Z"],
+        *["8A7DA4D3-5AD6-42F6-BCAD-6194BBD2F68D", "8a7da4d35ad642f6bcad6194bbd2f68d"],
+    ]
 )
 
 

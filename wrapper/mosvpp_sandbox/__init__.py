@@ -39,7 +39,8 @@ def __getattr__(name: str) -> object:
     try:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("starlette", "uvicorn"):
             raise
-        msg = f"the sandbox needs {error.name}, which comes with its extra: pip install 'mosvpp[sandbox]'"
+        msg = f"the sandbox needs {missing}, which comes with its extra: pip install 'mosvpp[sandbox]'"
         raise ImportError(msg) from None

@@ -51,7 +51,7 @@ def _started(options: argparse.Namespace) -> Sandbox:
         execution_response_url=options.execution_response_url,
         headers=dict(options.header),
         speed=options.speed,
-        push_every=timedelta(seconds=options.push_every),
+        push_every=options.push_every,
         seed=options.seed,
         host=options.host,
         port=options.port,
@@ -91,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--push-every",
         metavar="SECONDS",
-        type=float,
-        default=60.0,
+        type=_duration,
+        default="60",
         help="simulated time between data pushes (default: 60)",
     )
     add("--seed", metavar="N", type=int, default=0, help="another number is another weather (default: 0)")
@@ -111,6 +111,13 @@ def _header(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError("write it as NAME=VALUE")
     return name, value
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return timedelta(seconds=float(text))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError("write a number of seconds") from None
 
 
 def _log_to_stdout() -> None:

@@ -66,7 +66,12 @@ class Running:
     def start(self) -> None:
         """Begin, and return when the server listens."""
         self._thread.start()
-        self._listening.result()
+        try:
+            self._listening.result()
+        except BaseException:
+            self._server.should_exit = True
+            self._thread.join()
+            raise
 
     def stop(self) -> None:
         """End the thread; a fault in it is raised here."""
@@ -105,6 +110,8 @@ class Running:
                 self._failure = error
                 if not self._listening.done():
                     self._listening.set_exception(error)
+            finally:
+                self._socket.close()
 
     async def _main(self) -> None:
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
