@@ -1,10 +1,13 @@
-"""Write generated/ afresh from spec/: lint, bundle, generate, tidy, note where it came from.
+"""Write what follows from spec/: lint, generate, compare with the last release, write the change notes.
 
-    python3 scripts/regenerate.py            writes generated/
-    python3 scripts/regenerate.py --check    writes nothing; compares byte for byte
+    python3 scripts/regenerate.py                  writes generated/ and the Contract part of CHANGELOG.md
+    python3 scripts/regenerate.py --check          writes nothing; compares byte for byte
+    python3 scripts/regenerate.py --bump           gives the contract the version that it needs, first
+    python3 scripts/regenerate.py --notes FILE     also writes the change notes to a file
 
-Exit status: 0 all is as it should be, 1 generated/ is stale (the files and the mending command are named),
-2 the specification or a tool failed, and nothing was written.
+Exit status: 0 all is as it should be, 1 something is stale or info.version is too low for what has
+changed (the files, the changes and the mending command are named), 2 spec/ or a tool is at fault and
+nothing was written.
 """
 
 import _setup
@@ -13,165 +16,23 @@ if __name__ == "__main__":
     _setup.ensure("dev")
 
 import argparse
-import ast
-import hashlib
-import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+import changelog
+import contract
+from contract_diff import DiffError
+from generation import COMMAND, StepFailedError, files_of, generate
+
 ROOT = Path(__file__).resolve().parent.parent
-SPEC = ROOT / "spec"
-GENERATED = ROOT / "generated"
-TEMPLATES = ROOT / "scripts" / "templates"
-COMMAND = "python3 scripts/regenerate.py"
-DOCUMENTS = {"mosvpp_api": "openapi", "mosvpp_events": "asyncapi"}  # package: document
-INPUTS = ["openapi.yaml", "asyncapi.yaml", "lifecycle.arazzo.yaml", "evidence.yaml", "redocly.yaml"]
-
-
-class StepFailed(Exception):
-    """The specification, or a tool that reads it, is at fault; the text is for the person at the terminal."""
-
-
-def run(step: str, command: list[str | Path], *, cwd: Path = ROOT) -> None:
-    """Run one tool and keep its words for the case that it fails."""
-    environment = os.environ | {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "NO_COLOR": "1"}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise StepFailed(f"{step} failed:\n\n{(done.stdout + done.stderr).strip()}")
-
-
-def check_evidence() -> None:
-    """Every `x-evidence` id in the documents stands in the ledger."""
-    known = {fact["id"] for fact in yaml.safe_load((SPEC / "evidence.yaml").read_text("utf-8"))["facts"]}
-
-    def dangling(node: Any, path: str) -> list[str]:
-        if isinstance(node, dict):
-            ids = node.get("x-evidence") or []
-            found = [f"{path}: x-evidence names {name!r}" for name in ids if name not in known]
-            return found + [line for key, value in node.items() for line in dangling(value, f"{path}/{key}")]
-        if isinstance(node, list):
-            return [line for index, value in enumerate(node) for line in dangling(value, f"{path}/{index}")]
-        return []
-
-    lines = [line for name in INPUTS[:3] for line in dangling(yaml.safe_load((SPEC / name).read_text("utf-8")), name)]
-    if lines:
-        raise StepFailed("ids that spec/evidence.yaml does not have (add an entry, or mend the id):\n\n" + "\n".join(lines))
-
-
-def lint_and_bundle(into: Path, node: _setup.NodeTools) -> None:
-    """Lint the three documents strictly, then write the two that are generated from as self-contained JSON."""
-    config = ["--config", SPEC / "redocly.yaml"]
-    run("Lint", [*node.redocly, "lint", *config])
-    run("Bundling", [*node.redocly, "bundle", *DOCUMENTS.values(), *config, "--output", into, "--ext", "json"])
-
-
-def generate_api(into: Path) -> None:
-    """openapi.yaml → mosvpp_api: attrs models, and the functions that prepare each call."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "config.json"
-        config.write_text(json.dumps({"package_name_override": "mosvpp_api", "post_hooks": []}), "utf-8")
-        generator = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning", "--meta", "none"]
-        source = ["--path", SPEC / "openapi.yaml", "--output-path", into / "mosvpp_api"]
-        run("openapi-python-client", [*generator, *source, "--config", config, "--custom-template-path", TEMPLATES])
-
-
-def generate_events(into: Path) -> None:
-    """asyncapi.yaml → mosvpp_events: msgspec Structs, strict when they decode."""
-    package = into / "mosvpp_events"
-    package.mkdir()
-    # Without `-W error` and --strict-refs this generator drops what it cannot read and reports success.
-    generator = [sys.executable, "-W", "error", "-m", "datamodel_code_generator", "--ignore-pyproject", "--strict-refs"]
-    form = ["--output-model-type", "msgspec.Struct", "--output-datetime-class", "datetime"]
-    style = ["--use-standard-primitive-types", "--use-schema-description", "--target-python-version", "3.11"]
-    shared = ["--external-ref-mapping", f"{SPEC / 'openapi.yaml'}=mosvpp_api.models"]
-    source = ["--input", SPEC / "asyncapi.yaml", "--input-file-type", "asyncapi", "--output", package / "events.py"]
-    quiet = ["--disable-timestamp", "--no-formatters"]
-    run("datamodel-code-generator", [*generator, *form, *style, *shared, *source, *quiet])
-    module = ast.parse((package / "events.py").read_text("utf-8"))
-    names = sorted(
-        node.name if isinstance(node, ast.ClassDef) else node.target.id
-        for node in module.body
-        if isinstance(node, ast.ClassDef) or (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name))
-    )
-    lines = [
-        '"""What Molecule sends to the partner, as msgspec Structs."""\n',
-        *(f"from .events import {name}" for name in names),
-        f"\n__all__ = {names!r}\n",
-    ]
-    (package / "__init__.py").write_text("\n".join(lines), "utf-8")
-
-
-def tidy(into: Path) -> None:
-    """The same imports and layout everywhere, and a first line that says where the file comes from."""
-    ruff = [sys.executable, "-m", "ruff"]
-    alone = ["--isolated", "--no-cache", "--target-version", "py311", "--line-length", "110"]
-    run("ruff check", [*ruff, "check", *alone, "--quiet", "--fix-only", "--select", "I,F401,UP", into], cwd=into)
-    run("ruff format", [*ruff, "format", *alone, "--quiet", into], cwd=into)
-    for package, document in DOCUMENTS.items():
-        header = f"# Generated from spec/{document}.yaml by `{COMMAND}`. Do not edit; edit the source and run it.\n"
-        for path in sorted((into / package).rglob("*.py")):
-            body = path.read_text("utf-8")
-            path.write_bytes((header + body).encode())
-        (into / package / "py.typed").touch()
-        document_json = into / package / f"{document}.json"
-        bundled = json.loads((into / f"{document}.json").read_text("utf-8"))
-        document_json.write_bytes((json.dumps(bundled, indent=1, ensure_ascii=False) + "\n").encode())
-        (into / f"{document}.json").unlink()
-
-
-README = f"""# generated/
-
-Nothing here is written by hand, and nothing here is kept: delete the folder and run
-
-    {COMMAND}
-
-to have it back bit for bit. To change it, edit `spec/`. `mosvpp_api` comes from `spec/openapi.yaml`
-(openapi-python-client: attrs and httpx), `mosvpp_events` from `spec/asyncapi.yaml` (datamodel-code-generator:
-msgspec Structs). `provenance.json` says from which inputs, and with which tools.
-"""
-
-
-def write_provenance(into: Path, node: _setup.NodeTools) -> None:
-    """Note the inputs by hash, the tools by version, and every file."""
-    (into / "README.md").write_bytes(README.encode())
-    inputs = [SPEC / name for name in INPUTS] + sorted(TEMPLATES.glob("*.jinja"))
-    document = yaml.safe_load((SPEC / "openapi.yaml").read_text("utf-8"))
-    provenance = {
-        "command": COMMAND,
-        "contract_version": document["info"]["version"],
-        "inputs": {path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs},
-        "tools": {
-            "@redocly/cli": node.redocly_version,
-            **{name: version(name) for name in ("datamodel-code-generator", "openapi-python-client", "ruff")},
-        },
-        "files": sorted([*files_of(into), "provenance.json"]),
-    }
-    (into / "provenance.json").write_bytes((json.dumps(provenance, indent=1) + "\n").encode())
-
-
-def files_of(folder: Path) -> dict[str, Path]:
-    """All files below a folder, by their path inside it; caches of the interpreter are none of them."""
-    found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(folder).as_posix(): path for path in found}
-
-
-def generate(into: Path) -> None:
-    """The whole chain, into an empty folder."""
-    check_evidence()
-    node = _setup.node_tools()
-    lint_and_bundle(into, node)
-    generate_api(into)
-    generate_events(into)
-    tidy(into)
-    write_provenance(into, node)
+FAILURES = (
+    *(StepFailedError, OSError, yaml.YAMLError, _setup.SetupError),
+    *(contract.ContractError, DiffError, changelog.ChangelogError),
+)
 
 
 def differences(fresh: Path, present: Path) -> list[str]:
@@ -180,35 +41,67 @@ def differences(fresh: Path, present: Path) -> list[str]:
     missing = [f"missing: generated/{name}" for name in new.keys() - old.keys()]
     extra = [f"not generated: generated/{name}" for name in old.keys() - new.keys()]
     both = new.keys() & old.keys()
-    stale = [f"differs: generated/{name}" for name in both if new[name].read_bytes() != old[name].read_bytes()]
-    return sorted(missing + extra + stale)
+    differing = [name for name in both if new[name].read_bytes() != old[name].read_bytes()]
+    return sorted([*missing, *extra, *(f"differs: generated/{name}" for name in differing)])
 
 
-def main() -> int:
+def run_chain(root: Path, fresh: Path, *, bump: bool = False) -> contract.Comparison:
+    """Generate into the empty folder `fresh`, and compare the contract with its newest recorded version."""
+    generate(root, fresh)
+    comparison = contract.compare(root / "spec", _setup.node_tools().redocly)
+    if not bump or not contract.version_faults(comparison):
+        return comparison
+    contract.bump(root / "spec", comparison.needed)
+    shutil.rmtree(fresh)
+    fresh.mkdir()
+    return run_chain(root, fresh)
+
+
+def report(stale: list[str], faults: list[str], *, check: bool) -> int:
+    """Say what was stale and what is wrong with the version; return the exit status."""
+    if stale and check:
+        lines = ["This is not what spec/ says:", "", *stale, "", f"To mend it: {COMMAND}"]
+        print(*lines, sep="\n", file=sys.stderr)
+    elif stale:
+        print("Written afresh, because of what was there before:", "", *stale, sep="\n")
+    elif not faults:
+        print("generated/ and the change notes are what spec/ says.")
+    for fault in faults:
+        print(*[""] * bool(stale), fault, sep="\n", file=sys.stderr)
+    return 1 if faults or (stale and check) else 0
+
+
+def main(root: Path = ROOT) -> int:
     """Regenerate, or only compare; see the top of the file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, compare with what is there")
-    check = parser.parse_args().check
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="write nothing, compare with what is there")
+    what.add_argument("--bump", action="store_true", help="give the contract the version that it needs")
+    parser.add_argument("--notes", type=Path, metavar="FILE", help="write the change notes to this file, too")
+    arguments = parser.parse_args()
+    generated, history = root / "generated", root / "CHANGELOG.md"
     with tempfile.TemporaryDirectory(prefix="mosvpp-generated-") as folder:
         fresh = Path(folder) / "generated"
         fresh.mkdir()
         try:
-            generate(fresh)
-        except (StepFailed, OSError, yaml.YAMLError, _setup.SetupError) as error:
+            comparison = run_chain(root, fresh, bump=arguments.bump)
+            notes = contract.notes(comparison)
+            written = history.read_text("utf-8")
+            expected = changelog.with_contract(written, notes)
+        except FAILURES as error:
             print(f"{error}\n\nNothing was written.", file=sys.stderr)
             return 2
-        lines = differences(fresh, GENERATED)
-        if not check and lines:
-            shutil.rmtree(GENERATED, ignore_errors=True)
-            shutil.copytree(fresh, GENERATED)
-    if check and lines:
-        print("generated/ is not what spec/ says:", "", *lines, "", f"To mend it: {COMMAND}", sep="\n", file=sys.stderr)
-        return 1
-    if lines:
-        print("generated/ was written afresh. What was there before:", "", *lines, sep="\n")
-    else:
-        print("generated/ is what spec/ says.")
-    return 0
+        stale = differences(fresh, generated)
+        if stale and not arguments.check:
+            shutil.rmtree(generated, ignore_errors=True)
+            shutil.copytree(fresh, generated)
+    if written != expected:
+        stale.append("differs: CHANGELOG.md, Contract under Unreleased")
+        if not arguments.check:
+            history.write_bytes(expected.encode())
+    if arguments.notes:
+        arguments.notes.write_bytes(f"{notes}\n".encode())
+    return report(stale, contract.version_faults(comparison), check=arguments.check)
 
 
 if __name__ == "__main__":

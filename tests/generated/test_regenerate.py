@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import generation
 import pytest
 import regenerate
 
@@ -19,7 +20,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the tools make of spec/ now."""
     folder = tmp_path_factory.mktemp("fresh") / "generated"
     folder.mkdir()
-    regenerate.generate(folder)
+    generation.generate(regenerate.ROOT, folder)
     return folder
 
 
@@ -34,19 +35,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """Run the script on a copy of spec/ and generated/ in which one text was replaced by another."""
 
     def run(file: str, old: str, new: str, *arguments: str) -> tuple[int, str]:
-        for name in ("spec", "generated"):
+        for name in ("spec", "generated", generation.TEMPLATES):
             shutil.copytree(regenerate.ROOT / name, tmp_path / name, dirs_exist_ok=True)
-        shutil.copytree(regenerate.TEMPLATES, tmp_path / "scripts" / "templates", dirs_exist_ok=True)
+        shutil.copy(regenerate.ROOT / "CHANGELOG.md", tmp_path)
         path = tmp_path / file
         text = path.read_text("utf-8")
         assert old in text
         path.write_text(text.replace(old, new, 1), "utf-8")
-        monkeypatch.setattr(regenerate, "ROOT", tmp_path)
-        monkeypatch.setattr(regenerate, "SPEC", tmp_path / "spec")
-        monkeypatch.setattr(regenerate, "GENERATED", tmp_path / "generated")
-        monkeypatch.setattr(regenerate, "TEMPLATES", tmp_path / "scripts" / "templates")
         monkeypatch.setattr("sys.argv", ["regenerate.py", *arguments])
-        status = regenerate.main()
+        status = regenerate.main(tmp_path)
         captured = capsys.readouterr()
         return status, captured.out + captured.err
 
@@ -54,7 +51,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def test_the_folder_is_what_the_specification_says(fresh: Path) -> None:
-    assert regenerate.differences(fresh, regenerate.GENERATED) == []
+    assert regenerate.differences(fresh, regenerate.ROOT / "generated") == []
 
 
 def test_deleting_the_folder_and_running_restores_it_bit_for_bit(fresh: Path, run: Run, tmp_path: Path) -> None:
@@ -122,15 +119,15 @@ def test_each_file_says_where_it_comes_from_and_how_to_make_it(fresh: Path) -> N
     files = list(fresh.rglob("*.py"))
     assert files
     for path in files:
-        document = regenerate.DOCUMENTS[path.relative_to(fresh).parts[0]]
+        document = generation.DOCUMENTS[path.relative_to(fresh).parts[0]]
         first = path.read_text("utf-8").splitlines()[0]
         assert f"spec/{document}.yaml" in first
-        assert regenerate.COMMAND in first
+        assert generation.COMMAND in first
 
 
 def test_provenance_lists_every_file(fresh: Path) -> None:
     listed = json.loads((fresh / "provenance.json").read_text("utf-8"))["files"]
-    assert listed == sorted(regenerate.files_of(fresh))
+    assert listed == sorted(generation.files_of(fresh))
 
 
 def test_no_class_has_two_homes(fresh: Path) -> None:
@@ -144,7 +141,7 @@ def test_no_class_has_two_homes(fresh: Path) -> None:
 
 
 def test_no_reference_leaves_the_bundled_documents(fresh: Path) -> None:
-    for package, document in regenerate.DOCUMENTS.items():
+    for package, document in generation.DOCUMENTS.items():
         text = (fresh / package / f"{document}.json").read_text("utf-8")
         references = [line for line in text.splitlines() if '"$ref"' in line]
         assert references

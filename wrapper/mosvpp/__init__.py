@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import commands, errors, signatures, webhooks
+    from ._contract import CONTRACT_VERSION
     from ._requests import Request
     from .client import AsyncClient, Client
     from .commands import DeviceCommand
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 # Where each public name lives.
 _HOMES = {
     "AsyncClient": "client",
+    "CONTRACT_VERSION": "_contract",
     "Certainty": "receipts",
     "Client": "client",
     "CommandReceipt": "receipts",
@@ -64,6 +66,7 @@ _HOMES = {
 _MODULES = frozenset({"commands", "errors", "signatures", "webhooks"})
 
 __all__ = [
+    "CONTRACT_VERSION",
     "MW",
     "AsyncClient",
     "Certainty",

@@ -15,7 +15,15 @@ import msgspec
 
 from .errors import RuleError
 
-__all__ = ["document", "evidence_at", "json_path", "schema_faults", "server_path", "x_rules"]
+__all__ = [
+    "CONTRACT_VERSION",
+    "document",
+    "evidence_at",
+    "json_path",
+    "schema_faults",
+    "server_path",
+    "x_rules",
+]
 
 
 @cache
@@ -23,6 +31,10 @@ def document() -> dict[str, Any]:
     """The OpenAPI document that the generated code was made from."""
     text = files("mosvpp_api").joinpath("openapi.json").read_bytes()
     return msgspec.json.decode(text, type=dict[str, Any])
+
+
+CONTRACT_VERSION: str = document()["info"]["version"]
+"""The version of the specification that this package was generated from; CHANGELOG.md tells what changed in it."""
 
 
 def server_path(api_version: str) -> str:
