@@ -77,6 +77,13 @@ def test_a_delivery_cannot_be_changed_and_does_not_print_its_body(delivery: Any)
     assert len(repr(delivery)) < 200
 
 
+def test_a_report_of_many_events_prints_briefly() -> None:
+    results = [ExecutionResult(event_id=str(n), status=EventStatus.COMPLETED) for n in range(1000)]
+    text = repr(ExecutionReport(results=tuple(results)))
+    assert "2: completed, …" in text
+    assert len(text) < 200
+
+
 @every_delivery
 def test_json_tells_the_kinds_apart(delivery: Any) -> None:
     others = {DataPush, ExecutionReport, UnknownDelivery} - {type(delivery)}

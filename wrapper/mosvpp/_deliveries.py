@@ -58,6 +58,7 @@ def read_delivery(
     value: Any, raw: bytes, *, expect: Kind | None, statuses: Mapping[str, str] | None
 ) -> tuple[Delivery, list[Drift]]:
     """What a body says, and what is surprising about it. Never raises, whatever JSON `value` is."""
+    kind = expect
     try:
         kind = _kind_of(value, expect)
         reader = _Reader(kind, statuses)
@@ -65,7 +66,7 @@ def read_delivery(
     except _Misfit as misfit:
         detail = str(misfit)
         unknown = UnknownDelivery(reason=misfit.reason, detail=detail, expected=expect, json=value, raw=raw)
-        operation = f"receive_{expect}" if expect else "receive"
+        operation = f"receive_{kind}" if kind else "receive"
         return unknown, [Drift(kind="unexpected_shape", operation=operation, path="$", detail=detail)]
 
 

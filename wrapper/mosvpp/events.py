@@ -130,7 +130,8 @@ class ExecutionReport(Value, frozen=True, kw_only=True, tag_field="kind", tag="e
     raw: bytes = b""
 
     def __repr__(self) -> str:
-        results = ", ".join(f"{result.event_id}: {result.status}" for result in self.results)
+        results = ", ".join(f"{result.event_id}: {result.status}" for result in self.results[:3])
+        results += ", …" * (len(self.results) > 3)
         size = len(self.raw)
         return f"ExecutionReport(molecule_id={self.molecule_id!r}, results=<{results}>, raw=<{size} bytes>)"
 
