@@ -31,7 +31,7 @@ OnDrift: TypeAlias = Callable[[Drift], object]
 
 
 def report(on_drift: OnDrift | None, drift: Drift) -> None:
-    """Hand a surprise to the partner's function; a fault in it is logged, and loses no receipt or delivery."""
+    """Hand a surprise to the partner's function; a fault in it is logged and loses no receipt or delivery."""
     if on_drift is None:
         return
     try:
