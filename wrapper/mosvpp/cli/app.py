@@ -53,7 +53,8 @@ class _Program(TyperGroup):
         except MosVPPError as error:
             return terminal.fail(error)
         except typer.TyperException as error:
-            return terminal.misused(error.format_message())
+            message = error.format_message()
+            return terminal.misused(message) if message else Exit.NOT_SENT  # without one, help was shown
         except typer.Abort:
             code = Exit.INTERRUPTED
         except Exception as error:

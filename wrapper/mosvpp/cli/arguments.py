@@ -39,12 +39,14 @@ _COMMAND = re.compile(r"(.+):(charge|discharge|shed|on|off|restore)(?::(.*))?", 
 def naming(option: str = "") -> Iterator[None]:
     """Let a `RuleError` of the SDK name the option instead of the argument; by default the one of that name.
 
-    JSON paths (`$.event_slots[0].priority`) and options stay as they are.
+    JSON paths (`$.priority`) and options stay as they are.
     """
     try:
         yield
     except RuleError as error:
-        path = error.path if error.path.startswith(("$.", "--")) else "--" + error.path.replace("_", "-")
+        path = error.path
+        if not path.startswith(("$", "--")):
+            path = "--" + path.partition(".")[0].replace("_", "-")
         raise RuleError(
             error.args[0], path=option or path, rule=error.rule, evidence=error.evidence
         ) from None

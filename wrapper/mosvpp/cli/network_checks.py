@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from .checks import Check, failed, ok, warning
 
-__all__ = ["Address", "Target", "check_dns", "check_tcp", "check_tls", "leaving_from"]
+__all__ = ["Address", "Target", "check_dns", "check_tcp", "check_tls", "leaving_as", "leaving_from"]
 
 SOON_DAYS = 14
 _ALLOWLIST = ("transport.ip_allowlist",)
@@ -145,13 +145,17 @@ def leaving_from(address: Address) -> str:
     """The address by which this machine leaves towards another, as far as it can know that itself."""
     with contextlib.suppress(OSError), socket.socket(address.family, socket.SOCK_DGRAM) as probe:
         probe.connect(address.where)  # chooses the route; with UDP nothing is sent
-        own = ipaddress.ip_address(probe.getsockname()[0])
-        if own.is_loopback:
-            return "this is your own machine, so at the far end of a tunnel, if there is one"
-        if own.is_global:
-            return f"it leaves as {own}"
-        return f"it leaves as {own}, which is private, so ask your network team what Molecule sees"
+        return leaving_as(ipaddress.ip_address(probe.getsockname()[0]))
     return "it has no route there"
+
+
+def leaving_as(own: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """What one's own address says about the one that the other side sees."""
+    if own.is_loopback:
+        return "this is your own machine, so at the far end of a tunnel, if there is one"
+    if own.is_global:
+        return f"it leaves as {own}"
+    return f"it leaves as {own}, which is private, so ask your network team what Molecule sees"
 
 
 def check_tls(target: Target, address: Address, context: ssl.SSLContext) -> Check:

@@ -1,0 +1,548 @@
+"""dispatch, cancel and resend: what goes out, what is kept, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from mosvpp import DispatchReceipt, Request
+from mosvpp.cli.exits import Exit
+from mosvpp.commands import turn_off
+from mosvpp.models import Device
+from mosvpp_sandbox import Sandbox
+
+Run = Callable[..., Any]
+
+EVENT = "8A7DA4D3-5AD6-42F6-BCAD-6194BBD2F68D"
+WHEN = ("--start", "2030-01-05T00:00:00Z", "--duration", "1h")
+FIVE_KW = ("--type", "discharge", "--power", "5 kW", "--priority", "10")
+ACCEPTED = json.dumps({"status": "accepted"}).encode()
+
+
+def event_of(server: Any, index: int = -1) -> dict[str, Any]:
+    return json.loads(server.received[index][2])["event_slots"][0]
+
+
+# --- what goes out ----------------------------------------------------------------------------------------
+
+
+def test_a_dispatch_is_accepted_by_the_sandbox_and_cancelled_from_its_receipt(
+    run: Run, vpp: Sandbox, site: str
+) -> None:
+    to = ("--base-url", vpp.url)
+    sent = run("dispatch", site, *FIVE_KW, "--start", "now", "--duration", "1h", "--save", "receipt.json", *to)
+    assert sent.code == Exit.OK, sent.err
+    assert "accepted" in sent.out
+    assert f"mosvpp cancel receipt.json --base-url {vpp.url}" in sent.out
+    receipt = DispatchReceipt.from_json(Path("receipt.json").read_bytes())
+    assert receipt.is_accepted
+
+    cancelled = run("cancel", "receipt.json", "--save", "cancelled.json", *to)
+    assert cancelled.code == Exit.OK, cancelled.err
+    assert "to cancel" not in cancelled.out
+    again = DispatchReceipt.from_json(Path("cancelled.json").read_bytes())
+    assert [slot.event_id for slot in again.slots] == [slot.event_id for slot in receipt.slots]
+    assert all(slot.cancelled for slot in again.slots)
+
+
+def test_every_option_reaches_the_wire(run: Run, serve: Run, answer: Any, site: str) -> None:
+    server = serve(answer(200, ACCEPTED))
+    ran = run(
+        *("dispatch", site, "--type", "charge", "--power", "250w", "--priority", "7", "--mandatory"),
+        *("--start", "2030-07-01 10:00", "--end", "2030-07-01 11:30", "--tz", "Europe/Berlin"),
+        *("--event-id", EVENT, "--api-version", "v2", "--base-url", server.url),
+    )
+    assert ran.code == Exit.OK, ran.err
+    method, path, body = server.received[0]
+    assert (method, path) == ("POST", f"/v2/api/gateway/{site}/dr")
+    assert json.loads(body) == {
+        "mode": "test",
+        "event_slots": [
+            {
+                "event_id": EVENT,
+                "start_time": "2030-07-01T08:00:00Z",
+                "end_time": "2030-07-01T09:30:00Z",
+                "event_type": "charge",
+                "event_quantity": 250,
+                "event_unit": "w",
+                "priority": 7,
+                "mandatory": True,
+                "cancelled": False,
+            }
+        ],
+    }
+
+
+def test_restore_needs_no_power(run: Run, serve: Run, answer: Any, site: str) -> None:
+    server = serve(answer(200, ACCEPTED))
+    ran = run("dispatch", site, "--type", "restore", "--priority", 5, *WHEN, "--base-url", server.url)
+    assert ran.code == Exit.OK
+    assert event_of(server)["event_quantity"] == 0
+
+
+def test_now_is_the_present(run: Run, serve: Run, answer: Any, site: str) -> None:
+    server = serve(answer(200, ACCEPTED))
+    before = datetime.now(UTC).replace(microsecond=0)
+    run("dispatch", site, *FIVE_KW, "--start", "now", "--duration", "15m", "--base-url", server.url)
+    event = event_of(server)
+    start, end = (datetime.fromisoformat(event[name]) for name in ("start_time", "end_time"))
+    assert before <= start <= datetime.now(UTC)
+    assert (end - start).total_seconds() == 900
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        ([*FIVE_KW, "--start", "now"], "--end"),
+        ([*FIVE_KW, *WHEN, "--end", "2030-01-05T02:00:00Z"], "--end"),
+        ([*FIVE_KW, "--start", "2030-01-05T00:00:00", "--duration", "1h"], "--start"),
+        ([*FIVE_KW, "--start", "2030-01-05T00:00:00Z", "--end", "2030-01-04T00:00Z"], "end_time"),
+        (["--type", "shed", "--priority", "10", *WHEN], "--power"),
+        (["--type", "restore", "--power", "5 kW", "--priority", "10", *WHEN], "--power"),
+        (["--type", "shed", "--power", "0 kW", "--priority", "10", *WHEN], "event_quantity"),
+        (["--type", "shed", "--power", "5 kW", "--priority", "100", *WHEN], "priority"),
+        ([*FIVE_KW, *WHEN, "--event-id", "not-a-uuid"], "--event-id"),
+        ([*FIVE_KW, *WHEN, "--live"], "--live"),
+        ([*FIVE_KW, *WHEN, "--mode", "live", "--yes"], "--live"),
+        ([*FIVE_KW, *WHEN, "--mode", "live", "--live"], "--yes"),
+        ([*FIVE_KW, *WHEN, "--api-key", "env:NOT_SET"], "--api-key"),
+        ([*FIVE_KW, *WHEN, "--api-key", "bad\nkey"], "--api-key"),
+        ([*FIVE_KW, *WHEN, "--timeout", "-1"], "--timeout"),
+        ([*FIVE_KW, *WHEN, "--api-version", "../x"], "--api-version"),
+        ([*FIVE_KW, *WHEN, "--ca-file", "missing.pem"], "--ca-file"),
+        ([*FIVE_KW, *WHEN, "--save", "missing/receipt.json"], "--save"),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_before_anything_is_sent(
+    run: Run, serve: Run, answer: Any, site: str, options: list[str], path: str
+) -> None:
+    server = serve(answer(200, ACCEPTED))
+    ran = run("dispatch", site, *options, "--base-url", server.url, "--json")
+    assert ran.code == Exit.NOT_SENT
+    assert ran.json["error"]["kind"] == "RuleError"
+    assert ran.json["error"]["rule"]
+    assert ran.json["error"]["path"].endswith(path)
+    assert server.received == []
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_broken_rule_is_told_with_its_path_its_evidence_and_the_help(run: Run, site: str) -> None:
+    ran = run("dispatch", site, "--type", "shed", "--power", "5 kW", "--priority", "100", *WHEN)
+    assert ran.code == Exit.NOT_SENT
+    for words in ("maximum of 99", "$.event_slots[0].priority", "dispatch.priority", "mosvpp dispatch --help"):
+        assert words in ran.words
+
+
+@pytest.mark.parametrize("site_id", ["../x", "", "a b"])
+def test_a_site_id_that_would_change_the_address_is_refused(run: Run, site_id: str) -> None:
+    ran = run("dispatch", site_id, *FIVE_KW, *WHEN, "--json")
+    assert ran.code == Exit.NOT_SENT
+    assert ran.json["error"]["evidence"] == ["transport.molecule_id_segment"]
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "http://example.com", "https://me:canary-password@example.com", "https://x/path"]
+)
+def test_a_base_url_that_is_none_is_refused_and_no_password_in_it_is_shown(
+    run: Run, site: str, url: str
+) -> None:
+    ran = run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", url)
+    assert ran.code == Exit.NOT_SENT
+    assert "--base-url" in ran.err
+    assert "canary" not in ran.words
+
+
+def test_without_a_key_it_says_where_to_put_one(
+    run: Run, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MOSVPP_API_KEY")
+    ran = run("dispatch", site, *FIVE_KW, *WHEN)
+    assert ran.code == Exit.NOT_SENT
+    assert "MOSVPP_API_KEY" in ran.err
+
+
+def test_the_base_url_may_come_from_the_environment(
+    run: Run, vpp: Sandbox, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOSVPP_BASE_URL", vpp.url)
+    assert run("dispatch", site, *FIVE_KW, *WHEN).code == Exit.OK
+
+
+# --- how it ends -------------------------------------------------------------------------------------------
+
+
+def test_with_json_the_receipt_is_one_object_and_cancels_as_well(run: Run, vpp: Sandbox, site: str) -> None:
+    to = ("--base-url", vpp.url)
+    sent = run("dispatch", site, *FIVE_KW, *WHEN, "--json", *to)
+    assert sent.code == Exit.OK
+    assert sent.err == ""
+    assert set(sent.json) == {
+        *("ok", "exit_code", "outcome", "certainty", "why", "receipt", "request", "base_url", "file"),
+    }
+    assert (sent.json["ok"], sent.json["outcome"], sent.json["certainty"]) == (True, "accepted", "per_item")
+    Path("sent.json").write_text(sent.out)
+    assert run("cancel", "sent.json", *to).code == Exit.OK
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "outcome"),
+    [
+        ({"status": "accepted"}, Exit.OK, "accepted"),
+        ({"event_slots": [{"event_id": EVENT, "status": "rejected", "message": "too late"}]}, Exit.NO, "rejected"),
+        ({"event_slots": [{"event_id": EVENT, "status": "novel"}]}, Exit.OUTCOME_UNKNOWN, "unknown"),
+        ({}, Exit.OUTCOME_UNKNOWN, "unknown"),
+        ([], Exit.OUTCOME_UNKNOWN, "unknown"),
+    ],
+)
+def test_the_receipt_decides_how_it_ends(
+    run: Run, serve: Run, answer: Any, site: str, body: Any, code: Exit, outcome: str
+) -> None:
+    server = serve(answer(200, json.dumps(body).encode()))
+    options = ("dispatch", site, *FIVE_KW, *WHEN, "--event-id", EVENT, "--base-url", server.url)
+    ran = run(*options)
+    assert ran.code == code
+    assert outcome in ran.out
+    assert run(*options, "--json").json["outcome"] == outcome
+
+
+def test_a_rejection_shows_the_reason_and_leaves_no_file(run: Run, serve: Run, answer: Any, site: str) -> None:
+    said = {"event_slots": [{"event_id": EVENT, "status": "REJECTED", "message": "too \x1b[31mlate"}]}
+    server = serve(answer(200, json.dumps(said).encode()))
+    ran = run(
+        *("dispatch", site, *FIVE_KW, *WHEN, "--event-id", EVENT, "--save", "r.json"), "--base-url", server.url
+    )
+    assert ran.code == Exit.NO
+    assert "too \\x1b[31mlate" in ran.out
+    assert not Path("r.json").exists()
+
+
+def test_partly_accepted_has_a_code_of_its_own(run: Run, serve: Run, answer: Any, site: str) -> None:
+    """Several events come from a receipt that the SDK kept; the cancel of one of them is refused."""
+    other = "3c1e6f0a-9b52-4d7e-8a10-5f2c7d9e4b61"
+    both = serve(answer(200, ACCEPTED))
+    run("dispatch", site, *FIVE_KW, *WHEN, "--event-id", EVENT, "--save", "r.json", "--base-url", both.url)
+    receipt = json.loads(Path("r.json").read_text())
+    receipt["slots"].append({**receipt["slots"][0], "event_id": other})
+    Path("two.json").write_text(json.dumps(receipt))
+    verdicts = [{"event_id": EVENT, "status": "cancelled"}, {"event_id": other, "status": "rejected"}]
+    server = serve(answer(200, json.dumps({"event_slots": verdicts}).encode()))
+    ran = run("cancel", "two.json", "--save", "partly.json", "--base-url", server.url)
+    assert ran.code == Exit.PARTLY
+    assert "partially accepted" in ran.out
+    assert DispatchReceipt.from_json(Path("partly.json").read_bytes()).items
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, Exit.NO),
+        (401, Exit.NO),
+        (403, Exit.NO),
+        (404, Exit.NO),
+        (409, Exit.NO),
+        (302, Exit.UNEXPECTED),
+        (500, Exit.OUTCOME_UNKNOWN),
+        (503, Exit.OUTCOME_UNKNOWN),
+    ],
+)
+def test_the_status_decides_how_it_ends(
+    run: Run, serve: Run, answer: Any, site: str, status: int, code: Exit
+) -> None:
+    server = serve(answer(status, b"{}"))
+    ran = run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url, "--json")
+    assert ran.code == code
+    assert ran.json["error"]["http_status"] == status
+    assert len(server.received) == 1
+    assert bool(list(Path.cwd().iterdir())) == (code is Exit.OUTCOME_UNKNOWN)
+
+
+def test_an_answer_that_makes_no_sense_leaves_the_request_in_the_file_that_was_named(
+    run: Run, serve: Run, answer: Any, site: str
+) -> None:
+    """A redirect may follow on having done it."""
+    server = serve(answer(303, b"", {"Location": "https://elsewhere.example/"}))
+    ran = run("dispatch", site, *FIVE_KW, *WHEN, "--save", "r.json", "--base-url", server.url)
+    assert ran.code == Exit.UNEXPECTED
+    assert "kept in r.json" in ran.words
+    assert "mosvpp doctor" in ran.words
+    assert Request.from_json(Path("r.json").read_bytes()).slots
+    assert run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url).code == Exit.UNEXPECTED
+
+
+def test_nothing_listening_is_unreachable_and_leaves_no_file(run: Run, closed_port: int, site: str) -> None:
+    ran = run(
+        *("dispatch", site, *FIVE_KW, *WHEN, "--save", "r.json"),
+        *("--base-url", f"http://127.0.0.1:{closed_port}"),
+    )
+    assert ran.code == Exit.UNREACHABLE
+    assert "Nothing was sent" in ran.words
+    assert f"mosvpp doctor {site}" in ran.words
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_refused_key_points_to_the_doctor(run: Run, serve: Run, answer: Any, site: str) -> None:
+    server = serve(answer(401, b'{"title": "Unauthorized"}'))
+    ran = run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url)
+    assert ran.code == Exit.NO
+    assert f"mosvpp doctor {site}" in ran.words
+
+
+def test_surprises_in_an_answer_are_warnings(run: Run, serve: Run, answer: Any, site: str) -> None:
+    server = serve(answer(200, b'{"status": "accepted", "novelty": 1}'))
+    options = ("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url)
+    assert "novelty" in run(*options).err
+    ran = run(*options, "--json")
+    assert ran.err == ""
+    assert len(ran.json["warnings"]) == 1
+
+
+# --- when nothing is known ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("save", [None, "mine.json"])
+@pytest.mark.parametrize("kind", ["drop", "hang", "500", "empty"])
+def test_an_unknown_outcome_is_kept_for_a_cancel_and_a_resend(
+    run: Run, serve: Run, answer: Any, vpp: Sandbox, site: str, kind: str, save: str | None
+) -> None:
+    answers = {"drop": answer(None), "hang": answer(hangs=True), "500": answer(500), "empty": answer(200)}
+    server = serve(answers[kind])
+    event_id = str(uuid4())
+    options = ("dispatch", site, *FIVE_KW, "--start", "now", "--duration", "1h", "--event-id", event_id)
+    where = ("--save", save) if save else ()
+    ran = run(*options, *where, "--timeout", "0.5", "--base-url", server.url)
+    assert ran.code == Exit.OUTCOME_UNKNOWN
+    assert len(server.received) == 1
+    name = save or f"mosvpp-request-{event_id[:8]}.json"
+    for words in ("unknown", "telemetry", f"mosvpp cancel {name}", f"mosvpp resend {name}"):
+        assert words in ran.words
+    assert "client.resend" not in ran.words
+
+    to = ("--base-url", vpp.url)
+    resent = run("resend", name, "--yes", *to)
+    assert resent.code == Exit.OK, resent.err
+    assert run("cancel", name, *to).code == Exit.OK
+
+
+def test_an_unknown_outcome_is_one_object_with_json(run: Run, serve: Run, answer: Any, site: str) -> None:
+    server = serve(answer(500, b"oops"))
+    ran = run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url, "--json")
+    assert ran.err == ""
+    assert (ran.json["ok"], ran.json["outcome"], ran.json["receipt"]) == (False, "unknown", None)
+    assert ran.json["file"].startswith("mosvpp-request-")
+    assert ran.json["error"]["http_status"] == 500
+    Path("out.json").write_text(ran.out)
+    again = serve(answer(200, ACCEPTED))
+    resent = run("resend", "out.json", "--yes", "--base-url", again.url)
+    assert resent.code == Exit.OK
+    assert again.received[0] == server.received[0]
+
+
+def test_a_file_is_never_overwritten(run: Run, serve: Run, answer: Any, site: str) -> None:
+    server = serve(answer(500))
+    options = ("dispatch", site, *FIVE_KW, *WHEN, "--event-id", EVENT, "--base-url", server.url)
+    for expected in ("mosvpp-request-8A7DA4D3.json", "mosvpp-request-8A7DA4D3-2.json"):
+        assert expected in run(*options).out
+    ran = run(*options, "--save", "mosvpp-request-8A7DA4D3.json")
+    assert ran.code == Exit.NOT_SENT
+    assert "exists already" in ran.err
+    assert len(server.received) == 2
+
+
+def test_resending_once_more_with_an_unknown_outcome_keeps_the_one_file(
+    run: Run, serve: Run, answer: Any, site: str
+) -> None:
+    server = serve(answer(500))
+    run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url, "--save", "r.json")
+    ran = run("resend", "r.json", "--yes", "--base-url", server.url)
+    assert ran.code == Exit.OUTCOME_UNKNOWN
+    assert "mosvpp resend r.json" in ran.out
+    assert [file.name for file in Path.cwd().iterdir()] == ["r.json"]
+    assert server.received[0] == server.received[1]
+
+
+def test_a_cancel_with_an_unknown_outcome_offers_no_cancel_of_the_cancel(
+    run: Run, serve: Run, answer: Any, site: str
+) -> None:
+    server = serve(answer(200, ACCEPTED), answer(500))
+    run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url, "--save", "r.json")
+    ran = run("cancel", "r.json", "--base-url", server.url)
+    assert ran.code == Exit.OUTCOME_UNKNOWN
+    assert "mosvpp cancel" not in ran.out
+    assert "mosvpp resend" in ran.out
+
+
+def test_a_receipt_that_cannot_be_kept_is_shown_instead(
+    run: Run, site: str, monkeypatch: pytest.MonkeyPatch, serve: Run, answer: Any
+) -> None:
+    """The disk fills up between the request and the receipt."""
+    from mosvpp.cli import saved
+
+    real, calls = saved._replace, []
+
+    def replace(path: Path, text: str) -> None:
+        calls.append(path)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        real(path, text)
+
+    monkeypatch.setattr(saved, "_replace", replace)
+    server = serve(answer(200, ACCEPTED))
+    ran = run("dispatch", site, *FIVE_KW, *WHEN, "--save", "r.json", "--base-url", server.url)
+    assert ran.code == Exit.OK
+    assert "No space left" in ran.words
+    assert '"kind":"dispatch_receipt"' in "".join(ran.out.split())
+
+
+def test_a_request_that_cannot_be_kept_is_shown_instead(
+    run: Run, site: str, monkeypatch: pytest.MonkeyPatch, serve: Run, answer: Any
+) -> None:
+    from mosvpp.cli import saved
+
+    def replace(path: Path, text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(saved, "_replace", replace)
+    server = serve(answer(500))
+    ran = run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url)
+    assert ran.code == Exit.OUTCOME_UNKNOWN
+    assert '"kind":"request"' in "".join(ran.out.split())
+    before = run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url, "--save", "r.json")
+    assert before.code == Exit.NOT_SENT
+    assert len(server.received) == 1
+
+
+def test_a_write_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None:
+    from mosvpp.cli.saved import _replace
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    with pytest.raises(OSError, match="folder"):
+        _replace(tmp_path / "folder", "text")
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+
+
+def test_the_request_is_in_the_file_while_it_is_on_its_way(
+    start: Run, serve: Run, answer: Any, site: str
+) -> None:
+    """So that it is known even when the process is killed."""
+    server = serve(answer(hangs=True))
+    process = start("dispatch", site, *FIVE_KW, *WHEN, "--save", "r.json", "--base-url", server.url)
+    assert server.got_one.wait(30)
+    process.kill()
+    process.communicate()
+    request = Request.from_json(Path("r.json").read_bytes())
+    assert request.body == server.received[0][2]
+
+
+def test_ctrl_c_while_it_is_on_its_way_is_an_unknown_outcome(
+    start: Run, serve: Run, answer: Any, site: str
+) -> None:
+    server = serve(answer(hangs=True))
+    process: subprocess.Popen[str] = start("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url)
+    assert server.got_one.wait(30)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == Exit.OUTCOME_UNKNOWN
+    assert "Ctrl-C" in out
+    assert "Traceback" not in out + err
+    (kept,) = Path.cwd().iterdir()
+    assert Request.from_json(kept.read_bytes()).body == server.received[0][2]
+
+
+def test_ctrl_c_during_a_question_that_changes_nothing_just_ends(
+    start: Run, serve: Run, answer: Any, site: str
+) -> None:
+    server = serve(answer(hangs=True))
+    process: subprocess.Popen[str] = start("devices", site, "--base-url", server.url, "--json")
+    assert server.got_one.wait(30)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == Exit.INTERRUPTED
+    assert json.loads(out)["error"]["kind"] == "Interrupted"
+    assert err == ""
+
+
+# --- cancel and resend -----------------------------------------------------------------------------------------
+
+
+def test_a_receipt_that_the_sdk_wrote_can_be_cancelled(run: Run, vpp: Sandbox, site: str) -> None:
+    from datetime import timedelta
+
+    from mosvpp import Client, discharge, kW
+
+    with Client(vpp.api_key, base_url=vpp.url) as client:
+        slot = discharge(5 * kW, start=datetime.now(UTC), duration=timedelta(hours=1), priority=5)
+        Path("r.json").write_text(client.submit_dispatch(site, slot, mode="test").to_json())
+    assert run("cancel", "r.json", "--base-url", vpp.url).code == Exit.OK
+
+
+@pytest.mark.parametrize("command", ["cancel", "resend"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "not json", '{"kind": "request"}', '{"kind": "other"}', '{"receipt": {"kind": 1}}', "[" * 9999],
+)
+def test_files_that_hold_neither_receipt_nor_request_are_refused(run: Run, command: str, text: str) -> None:
+    Path("f.json").write_text(text)
+    ran = run(command, "f.json", "--json")
+    assert ran.code == Exit.NOT_SENT
+    assert ran.json["error"]["path"] == "FILE"
+
+
+def test_a_missing_file_is_refused(run: Run) -> None:
+    assert "cannot be read" in run("cancel", "missing.json").err
+
+
+@pytest.mark.parametrize("value", [turn_off("1"), Device(device_id="1", device_type=10)])  # type: ignore[arg-type]
+def test_other_values_of_the_sdk_are_refused(run: Run, value: Any) -> None:
+    Path("f.json").write_text(value.to_json())
+    assert run("cancel", "f.json").code == Exit.NOT_SENT
+
+
+def test_what_was_answered_is_not_resent(run: Run, vpp: Sandbox, site: str) -> None:
+    run("dispatch", site, *FIVE_KW, *WHEN, "--save", "r.json", "--base-url", vpp.url)
+    ran = run("resend", "r.json", "--yes", "--base-url", vpp.url)
+    assert ran.code == Exit.NOT_SENT
+    assert "holds a receipt (accepted)" in ran.words
+
+
+@pytest.mark.parametrize("command", ["cancel", "resend"])
+def test_a_file_of_another_host_is_refused_unless_a_host_is_named(
+    run: Run, serve: Run, answer: Any, site: str, command: str
+) -> None:
+    server = serve(answer(500), answer(200, ACCEPTED))
+    run("dispatch", site, *FIVE_KW, *WHEN, "--save", "r.json", "--base-url", server.url)
+    refused = run(command, "r.json", "--yes", "--json")
+    assert refused.code == Exit.NOT_SENT
+    assert refused.json["error"]["rule"] == "same_host"
+    assert run(command, "r.json", "--yes", "--base-url", server.url).code == Exit.OK
+
+
+def test_a_resend_always_asks(run: Run, serve: Run, answer: Any, site: str) -> None:
+    server = serve(answer(500))
+    run("dispatch", site, *FIVE_KW, *WHEN, "--save", "r.json", "--base-url", server.url)
+    ran = run("resend", "r.json", "--base-url", server.url)
+    assert ran.code == Exit.NOT_SENT
+    assert "--yes" in ran.err
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("command", ["cancel", "resend"])
+def test_what_was_live_needs_live_again(run: Run, serve: Run, answer: Any, site: str, command: str) -> None:
+    server = serve(answer(500), answer(200, ACCEPTED))
+    live = ("--mode", "live", "--live", "--yes")
+    first = run("dispatch", site, *FIVE_KW, *WHEN, *live, "--save", "r.json", "--base-url", server.url)
+    assert first.code == Exit.OUTCOME_UNKNOWN
+    assert "--live" in first.out
+    assert run(command, "r.json", "--yes", "--base-url", server.url).code == Exit.NOT_SENT
+    assert run(command, "r.json", "--live", "--base-url", server.url).code == Exit.NOT_SENT
+    assert len(server.received) == 1
+    assert run(command, "r.json", "--live", "--yes", "--base-url", server.url).code == Exit.OK
+    assert json.loads(server.received[1][2])["mode"] == "live"
