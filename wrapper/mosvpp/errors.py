@@ -178,7 +178,7 @@ class AuthenticationError(WebhookError):
 
 
 class PayloadError(WebhookError):
-    """The sender is known, but the bytes are no acceptable JSON. `reason` is a word to count by."""
+    """The bytes are no acceptable JSON, or too many (`too_large`). `reason` is a word to count by."""
 
     status_hint = 400
 

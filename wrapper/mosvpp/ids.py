@@ -12,17 +12,23 @@ __all__ = ["id_key", "id_text", "new_id"]
 
 _CANONICAL = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 
+_LONGEST_UUID = 45  # with urn:uuid: in front; longer texts, which anybody may send, are not kept in memory
+
 
 def new_id() -> str:
     """A new UUID4 as text."""
     return str(uuid4())
 
 
-@lru_cache(maxsize=10_000)
 def id_key(text: str | UUID) -> str:
     """What two spellings of one id have in common; a text that is no UUID stands for itself."""
     if isinstance(text, UUID):
         return text.hex
+    return _key_of(text) if len(text) <= _LONGEST_UUID else text
+
+
+@lru_cache(maxsize=10_000)
+def _key_of(text: str) -> str:
     if _CANONICAL(text):
         return text.replace("-", "").lower()
     try:
