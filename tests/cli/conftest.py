@@ -57,7 +57,7 @@ def key() -> str:
 
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that a command writes by itself go there; and the terminal is as wide as the narrowest we serve."""
+    """Files that a command writes by itself go there; and no terminal that we serve is narrower."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("MOSVPP_API_KEY", KEY)
@@ -137,7 +137,8 @@ def _handler(answers: list[Answer], server: Server) -> type[BaseHTTPRequestHandl
                 self.send_header("Date", answer.date or self.date_time_string())
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body)))
+            if "Content-Length" not in answer.headers:
+                self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
 
@@ -198,6 +199,14 @@ def answer() -> type[Answer]:
     return Answer
 
 
+# The terminal has to be the one that controls the process, so that Ctrl-C reaches it as a key.
+_AT_A_TERMINAL = """
+import fcntl, runpy, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+runpy.run_module("mosvpp", run_name="__main__")
+"""
+
+
 class Pty:
     """A command at a terminal of 80 columns, and somebody who types."""
 
@@ -212,13 +221,12 @@ class Pty:
         env = {**os.environ, "TERM": "xterm", **environment}
         env.pop("COLUMNS", None)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mosvpp", *map(str, arguments)],
+            [sys.executable, "-c", _AT_A_TERMINAL, *map(str, arguments)],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             env=env,
-            # The terminal becomes the one that it is controlled by, so that Ctrl-C reaches it as a key.
-            preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),  # type: ignore[func-returns-value]
+            start_new_session=True,
         )
         os.close(theirs)
         self.seen = ""
@@ -229,7 +237,7 @@ class Pty:
             assert self._read(), f"{text!r} never came: {self.seen}"
 
     def type(self, text: str) -> None:
-        """Type something; `\\x03` is Ctrl-C."""
+        """Type something; the character 3 is Ctrl-C."""
         os.write(self._ours, text.encode())
 
     def end(self) -> int:

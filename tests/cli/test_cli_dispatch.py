@@ -31,14 +31,16 @@ def event_of(server: Any, index: int = -1) -> dict[str, Any]:
     return json.loads(server.received[index][2])["event_slots"][0]
 
 
-# --- what goes out ----------------------------------------------------------------------------------------
+# --- what goes out --------------------------------------------------------------------------------------
 
 
 def test_a_dispatch_is_accepted_by_the_sandbox_and_cancelled_from_its_receipt(
     run: Run, vpp: Sandbox, site: str
 ) -> None:
     to = ("--base-url", vpp.url)
-    sent = run("dispatch", site, *FIVE_KW, "--start", "now", "--duration", "1h", "--save", "receipt.json", *to)
+    sent = run(
+        "dispatch", site, *FIVE_KW, "--start", "now", "--duration", "1h", "--save", "receipt.json", *to
+    )
     assert sent.code == Exit.OK, sent.err
     assert "accepted" in sent.out
     assert f"mosvpp cancel receipt.json --base-url {vpp.url}" in sent.out
@@ -137,7 +139,12 @@ def test_what_breaks_a_rule_is_refused_before_anything_is_sent(
 def test_a_broken_rule_is_told_with_its_path_its_evidence_and_the_help(run: Run, site: str) -> None:
     ran = run("dispatch", site, "--type", "shed", "--power", "5 kW", "--priority", "100", *WHEN)
     assert ran.code == Exit.NOT_SENT
-    for words in ("maximum of 99", "$.event_slots[0].priority", "dispatch.priority", "mosvpp dispatch --help"):
+    for words in (
+        "maximum of 99",
+        "$.event_slots[0].priority",
+        "dispatch.priority",
+        "mosvpp dispatch --help",
+    ):
         assert words in ran.words
 
 
@@ -160,9 +167,7 @@ def test_a_base_url_that_is_none_is_refused_and_no_password_in_it_is_shown(
     assert "canary" not in ran.words
 
 
-def test_without_a_key_it_says_where_to_put_one(
-    run: Run, site: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_key_it_says_where_to_put_one(run: Run, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MOSVPP_API_KEY")
     ran = run("dispatch", site, *FIVE_KW, *WHEN)
     assert ran.code == Exit.NOT_SENT
@@ -176,7 +181,7 @@ def test_the_base_url_may_come_from_the_environment(
     assert run("dispatch", site, *FIVE_KW, *WHEN).code == Exit.OK
 
 
-# --- how it ends -------------------------------------------------------------------------------------------
+# --- how it ends ----------------------------------------------------------------------------------------
 
 
 def test_with_json_the_receipt_is_one_object_and_cancels_as_well(run: Run, vpp: Sandbox, site: str) -> None:
@@ -196,7 +201,11 @@ def test_with_json_the_receipt_is_one_object_and_cancels_as_well(run: Run, vpp: 
     ("body", "code", "outcome"),
     [
         ({"status": "accepted"}, Exit.OK, "accepted"),
-        ({"event_slots": [{"event_id": EVENT, "status": "rejected", "message": "too late"}]}, Exit.NO, "rejected"),
+        (
+            {"event_slots": [{"event_id": EVENT, "status": "rejected", "message": "too late"}]},
+            Exit.NO,
+            "rejected",
+        ),
         ({"event_slots": [{"event_id": EVENT, "status": "novel"}]}, Exit.OUTCOME_UNKNOWN, "unknown"),
         ({}, Exit.OUTCOME_UNKNOWN, "unknown"),
         ([], Exit.OUTCOME_UNKNOWN, "unknown"),
@@ -213,11 +222,15 @@ def test_the_receipt_decides_how_it_ends(
     assert run(*options, "--json").json["outcome"] == outcome
 
 
-def test_a_rejection_shows_the_reason_and_leaves_no_file(run: Run, serve: Run, answer: Any, site: str) -> None:
+def test_a_rejection_shows_the_reason_and_leaves_no_file(
+    run: Run, serve: Run, answer: Any, site: str
+) -> None:
     said = {"event_slots": [{"event_id": EVENT, "status": "REJECTED", "message": "too \x1b[31mlate"}]}
     server = serve(answer(200, json.dumps(said).encode()))
     ran = run(
-        *("dispatch", site, *FIVE_KW, *WHEN, "--event-id", EVENT, "--save", "r.json"), "--base-url", server.url
+        *("dispatch", site, *FIVE_KW, *WHEN, "--event-id", EVENT, "--save", "r.json"),
+        "--base-url",
+        server.url,
     )
     assert ran.code == Exit.NO
     assert "too \\x1b[31mlate" in ran.out
@@ -304,7 +317,7 @@ def test_surprises_in_an_answer_are_warnings(run: Run, serve: Run, answer: Any, 
     assert len(ran.json["warnings"]) == 1
 
 
-# --- when nothing is known ----------------------------------------------------------------------------------
+# --- when nothing is known ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("save", [None, "mine.json"])
@@ -470,7 +483,7 @@ def test_ctrl_c_during_a_question_that_changes_nothing_just_ends(
     assert err == ""
 
 
-# --- cancel and resend -----------------------------------------------------------------------------------------
+# --- cancel and resend ----------------------------------------------------------------------------------
 
 
 def test_a_receipt_that_the_sdk_wrote_can_be_cancelled(run: Run, vpp: Sandbox, site: str) -> None:
@@ -487,7 +500,16 @@ def test_a_receipt_that_the_sdk_wrote_can_be_cancelled(run: Run, vpp: Sandbox, s
 @pytest.mark.parametrize("command", ["cancel", "resend"])
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "[]", "not json", '{"kind": "request"}', '{"kind": "other"}', '{"receipt": {"kind": 1}}', "[" * 9999],
+    [
+        "",
+        "{}",
+        "[]",
+        "not json",
+        '{"kind": "request"}',
+        '{"kind": "other"}',
+        '{"receipt": {"kind": 1}}',
+        "[" * 9999,
+    ],
 )
 def test_files_that_hold_neither_receipt_nor_request_are_refused(run: Run, command: str, text: str) -> None:
     Path("f.json").write_text(text)

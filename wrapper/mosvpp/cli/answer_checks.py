@@ -53,7 +53,7 @@ def _no_answer(why: str, seconds: float, leaving: str) -> Check:
         found = f"connected, but there was no answer within {seconds:.0f} s"
         remedy = "try again with a longer --timeout, then ask Molecule whether the service has a problem"
     else:
-        found = "connected, but the connection was dropped without an answer"
+        found = f"connected, but {why.partition(': ')[2].partition('. It changes')[0]}"
         remedy = "try again: it may have been a single fault"
     return failed(
         "http",

@@ -55,8 +55,6 @@ class _Program(TyperGroup):
         except typer.TyperException as error:
             message = error.format_message()
             return terminal.misused(message) if message else Exit.NOT_SENT  # without one, help was shown
-        except typer.Abort:
-            code = Exit.INTERRUPTED
         except Exception as error:
             if os.environ.get(TRACEBACK_VARIABLE):
                 raise

@@ -36,10 +36,10 @@ _COMMAND = re.compile(r"(.+):(charge|discharge|shed|on|off|restore)(?::(.*))?", 
 
 
 @contextmanager
-def naming(option: str = "") -> Iterator[None]:
+def naming(option: str = "", **options: str) -> Iterator[None]:
     """Let a `RuleError` of the SDK name the option instead of the argument; by default the one of that name.
 
-    JSON paths (`$.priority`) and options stay as they are.
+    `options` are the names of single arguments. JSON paths (`$.priority`) and options stay as they are.
     """
     try:
         yield
@@ -47,9 +47,8 @@ def naming(option: str = "") -> Iterator[None]:
         path = error.path
         if not path.startswith(("$", "--")):
             path = "--" + path.partition(".")[0].replace("_", "-")
-        raise RuleError(
-            error.args[0], path=option or path, rule=error.rule, evidence=error.evidence
-        ) from None
+        named = options.get(error.path, option or path)
+        raise RuleError(error.args[0], path=named, rule=error.rule, evidence=error.evidence) from None
 
 
 def read_power(text: str, option: str) -> Power:

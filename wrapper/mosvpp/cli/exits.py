@@ -7,7 +7,6 @@ from enum import IntEnum
 from mosvpp.errors import (
     MosVPPError,
     OutcomeUnknownError,
-    RejectedError,
     RuleError,
     UnexpectedResponseError,
     UnreachableError,
@@ -49,7 +48,6 @@ def exit_for(error: MosVPPError) -> Exit:
         (RuleError, Exit.NOT_SENT),
         (UnreachableError, Exit.UNREACHABLE),
         (OutcomeUnknownError, Exit.OUTCOME_UNKNOWN),
-        (RejectedError, Exit.NO),
         (UnexpectedResponseError, Exit.UNEXPECTED),
     ):
         if isinstance(error, kind):

@@ -13,7 +13,7 @@ from mosvpp.errors import AuthenticationError, PayloadError, WebhookError
 from mosvpp.events import DataPush, Delivery, UnknownDelivery
 from mosvpp.signatures import Headers, HmacSignature, SharedHeaders, Verifier
 
-from .arguments import Secret
+from .arguments import Secret, naming
 from .checks import Check, failed, ok, skipped, warning
 from .json_faults import place_of
 from .sender_checks import check_shared_header, check_signature
@@ -120,10 +120,12 @@ class Capture:
         verifiers: list[Verifier] = []
         if self.shared:
             named = {name: [secret.value for secret in secrets] for name, secrets in self.shared.items()}
-            verifiers.append(SharedHeaders(named))
+            with naming("--shared-header"):
+                verifiers.append(SharedHeaders(named))
         if self.signing:
             secrets = [secret.value for secret in self.signing]
-            verifiers.append(HmacSignature(secrets, tolerance=self.tolerance))
+            with naming(secrets="--signing-secret"):
+                verifiers.append(HmacSignature(secrets, tolerance=self.tolerance))
         return _All(verifiers)
 
     def _parse(self, verifier: Verifier) -> Verdict:

@@ -106,7 +106,6 @@ def verify(
     body = read_body(file)
     pairs = read_headers(header or [], headers)
     shared = read_shared_headers(shared_header or [])
-    terminal.show(f"Would {plain(file)} be accepted?")
     capture = Capture(
         body=body,
         pairs=pairs,
@@ -116,11 +115,12 @@ def verify(
         now=read_time(received_at, "--received-at", tz=None, fold=None),
         kind=None if kind is None else kind.value,
     )
+    verdict = capture.verdict()
+    terminal.show(f"Would {plain(file)} be accepted?")
     checks = []
     for check in capture.checks():
         checks.append(check)
         terminal.show(check.as_row())
-    verdict = capture.verdict()
     for drift in verdict.drifts if verdict.is_good else ():
         terminal.warn(f"{drift.kind.replace('_', ' ')}, {drift.path}: {drift.detail}")
     if verdict.delivery is not None:
