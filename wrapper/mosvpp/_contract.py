@@ -34,7 +34,7 @@ def document() -> dict[str, Any]:
 
 
 CONTRACT_VERSION: str = document()["info"]["version"]
-"""The version of the specification that this package was generated from; CHANGELOG.md tells what changed in it."""
+"""The version of the specification that this was generated from; CHANGELOG.md tells what changed."""
 
 
 def server_path(api_version: str) -> str:

@@ -59,6 +59,10 @@ class Progress:
         """Whether the deadline has passed."""
         return time.monotonic() > self.deadline
 
+    def stop(self) -> None:
+        """Let the next step on the socket fail: that unwinds httpcore, while to leave its loops does not."""
+        self.deadline = float("-inf")
+
     def before_write(self, data: bytes) -> None:
         """Note that the request begins to be written; or refuse that, for a newer one may be out meanwhile.
 
@@ -158,10 +162,10 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  httpcore's
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return await self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  httpcore's
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         _before_write(buffer)
         for piece in _pieces(buffer):
             await self._stream.write(piece, _left(timeout, httpcore.WriteTimeout))
@@ -173,7 +177,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         self,
         ssl_context: Any,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
+        timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         left = _left(timeout, httpcore.ConnectTimeout)
         return _AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
@@ -190,7 +194,7 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109
+        timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -222,9 +226,27 @@ def _core_request(request: httpx.Request) -> httpcore.Request:
         method=request.method,
         url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
         headers=request.headers.raw,
-        content=request.stream,
+        content=_Content(request.content),
         extensions=request.extensions,
     )
+
+
+class _Content:
+    """The body of a request, in one piece. No generator, so that none is left open when writing fails."""
+
+    def __init__(self, data: bytes) -> None:
+        self._left = [data]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._left)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
 
 
 class _Body(httpx.SyncByteStream):
@@ -232,7 +254,7 @@ class _Body(httpx.SyncByteStream):
         self._stream = stream
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._stream
+        return iter(self._stream)
 
     def close(self) -> None:
         self._stream.close()
@@ -242,9 +264,8 @@ class _AsyncBody(httpx.AsyncByteStream):
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream)
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
 
 import anyio
@@ -9,6 +10,7 @@ import httpcore
 import httpx
 
 from ._answers import Answer
+from ._failures import readable
 from ._requests import Attempt, Failure, Request
 from ._sockets import Progress
 from .auth import HEADER, Key
@@ -61,7 +63,7 @@ async def send_async(
     url: httpx.URL,
     attempt: Attempt,
     key: Key,
-    timeout: Timeout,
+    timeout: Timeout,  # noqa: ASYNC109  it is kept here
     clock: Clock,
 ) -> Answer | Failure:
     """Make one attempt. Being cancelled is the one thing that escapes."""
@@ -74,8 +76,11 @@ async def send_async(
                 response = await transport.handle_async_request(_prepared(url, attempt.request, key, timeout))
                 async with aclosing(response):
                     course.begin(response)
-                    async for chunk in response.stream:  # type: ignore[union-attr]
+                    chunks = aiter(response.stream)  # type: ignore[arg-type]
+                    async for chunk in chunks:
                         if not course.take(chunk):
+                            if isinstance(chunks, AsyncGenerator):
+                                await chunks.aclose()
                             break
                     else:
                         course.end()
@@ -126,12 +131,15 @@ class _Course:
         self._response = response
 
     def take(self, chunk: bytes) -> bool:
-        """Keep a piece of the body. False when no more of it is wanted."""
+        """Keep a piece of the body. False when the loop over the pieces has to be left."""
         self._chunks.append(chunk[: max(0, MAX_ANSWER - self._size)])
         self._size += len(chunk)
-        if self.progress.is_late:
-            self._failure = "the deadline of the attempt has passed"
-        return self._size <= MAX_ANSWER and not self._failure
+        if self._size > MAX_ANSWER:
+            self.progress.stop()
+        if self.progress.is_watched or not self.progress.is_late:
+            return True
+        self._failure = "the deadline of the attempt has passed"
+        return False
 
     def end(self) -> None:
         """Note that the answer is complete; what happens while the connection is closed does not matter."""
@@ -139,7 +147,7 @@ class _Course:
 
     def fail(self, error: Exception) -> None:
         """Note what a transport raised. The error itself is not kept: it holds the request, so the key."""
-        text = self._key.hide(str(error))
+        text = readable(self._key.hide(str(error)), 200)
         self._failure = f"{type(error).__name__}: {text}" if text else type(error).__name__
         if self.progress.is_watched:
             self._sent = self.progress.is_written
