@@ -15,7 +15,7 @@ import pytest
 
 import corpus
 import verdicts
-from mosvpp_sandbox import ManualClock, Sandbox, messages
+from mosvpp_sandbox import Answered, ManualClock, Sandbox, messages
 from mosvpp_sandbox.api import LARGEST_BODY
 
 SCHEMAS = "openapi.yaml#/components/schemas/"
@@ -280,3 +280,14 @@ def test_trace_ids_differ_and_follow_the_seed(call, clock) -> None:
 
     assert len({*trace_ids(1), *trace_ids(2)}) == 6
     assert trace_ids(1) == trace_ids(1)
+
+
+def test_the_sandbox_remembers_what_it_was_asked(send, gateway, vpp, clock) -> None:
+    send("GET", f"{gateway}/devicesync")
+    clock.advance(timedelta(minutes=1))
+    send("POST", f"{gateway}/dr", content=b"{}")
+    start = clock.now() - timedelta(minutes=1)
+    assert vpp.answered == (
+        Answered(start, "GET", f"{gateway}/devicesync", 200),
+        Answered(clock.now(), "POST", f"{gateway}/dr", 400),
+    )

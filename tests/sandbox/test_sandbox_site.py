@@ -43,7 +43,7 @@ class Story:
         return self
 
     def dispatch(self, mode: str = "live", **fields: Any) -> dict[str, Any]:
-        """One event, from 1 to 2 o'clock unless `start` and `end` (hours) say else; the item of its receipt."""
+        """One event, from 1 to 2 o'clock unless `start` and `end` (hours) are given; its verdict."""
         start, end = fields.pop("start", 1), fields.pop("end", 2)
         slot = {
             "event_id": ID,

@@ -11,12 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .api import Answered
     from .clock import ManualClock, RunningClock, SandboxClock
     from .outbox import Sent
     from .sandbox import Sandbox
     from .site import Delivery, Site
 
 _HOMES = {
+    "Answered": "api",
     "Delivery": "site",
     "ManualClock": "clock",
     "RunningClock": "clock",
@@ -26,7 +28,7 @@ _HOMES = {
     "Site": "site",
 }
 
-__all__ = ["Delivery", "ManualClock", "RunningClock", "Sandbox", "SandboxClock", "Sent", "Site"]
+__all__ = ["Answered", "Delivery", "ManualClock", "RunningClock", "Sandbox", "SandboxClock", "Sent", "Site"]
 
 
 def __getattr__(name: str) -> object:

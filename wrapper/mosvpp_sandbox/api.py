@@ -10,6 +10,8 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from email.message import Message
 from email.utils import format_datetime
 from functools import partial
@@ -31,11 +33,21 @@ from . import messages
 from .strict_json import NotJsonError, read
 from .world import RepeatedCommandError, UnknownSiteError, World
 
-__all__ = ["LARGEST_BODY", "make_app"]
+__all__ = ["LARGEST_BODY", "Answered", "make_app"]
 
 LARGEST_BODY = 1024 * 1024
 
 _log = logging.getLogger("mosvpp_sandbox")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A call of the partner, and how it was answered; `at` is simulated time."""
+
+    at: datetime
+    method: str
+    path: str
+    status: int
 
 
 class _ValidationError(Exception):
@@ -44,9 +56,16 @@ class _ValidationError(Exception):
         self.faults = faults
 
 
-def make_app(world: World, *, api_key: str, api_version: str = "v1", seed: int = 0) -> Starlette:
-    """The application; `seed` is for the trace ids of problems."""
-    gateway = _Gateway(world, api_key, Random(seed))  # noqa: S311  trace ids are no secrets
+def make_app(
+    world: World,
+    *,
+    api_key: str,
+    api_version: str = "v1",
+    seed: int = 0,
+    note: Callable[[Answered], object] = lambda _: None,
+) -> Starlette:
+    """The application; `seed` is for the trace ids of problems, and `note` is told of every answer."""
+    gateway = _Gateway(world, api_key, Random(seed), note)  # noqa: S311  trace ids are no secrets
     routes = [
         Route(
             server_path(api_version) + path,
@@ -68,10 +87,13 @@ def make_app(world: World, *, api_key: str, api_version: str = "v1", seed: int =
 
 
 class _Gateway:
-    def __init__(self, world: World, api_key: str, chance: Random) -> None:
+    def __init__(
+        self, world: World, api_key: str, chance: Random, note: Callable[[Answered], object]
+    ) -> None:
         self._world = world
         self._api_key = api_key.encode("latin-1")
         self._chance = chance
+        self._note = note
 
     async def answer(self, operation: str, request: Request) -> Response:
         self._check_key(request)
@@ -121,13 +143,15 @@ class _Gateway:
         status: int = 200,
         headers: dict[str, str] | None = None,
     ) -> Response:
+        now = self._world.clock.now()
+        self._note(Answered(now, request.method, request.url.path, status))
         _log.info("%s %s: %s", request.method, request.url.path, status)
         evidence = messages.EVIDENCE.get(kind, messages.EVIDENCE["problem"])
         return Response(
             msgspec.json.encode(body),
             status,
             {
-                "Date": format_datetime(self._world.clock.now(), usegmt=True),
+                "Date": format_datetime(now, usegmt=True),
                 messages.EVIDENCE_HEADER: evidence,
                 **(headers or {}),
             },

@@ -11,7 +11,7 @@ from typing import Self
 import httpx
 from starlette.applications import Starlette
 
-from .api import make_app
+from .api import Answered, make_app
 from .clock import RunningClock, SandboxClock
 from .devices import Metrics
 from .hosts import checked_host, checked_url, is_loopback
@@ -74,7 +74,8 @@ class Sandbox:
         now = self.clock.now()
         site = Site(DEFAULT_SITE, sample_plant(now, seed), at=now, push_every=push_every)
         self._world = World([site], self.clock)
-        self.app: Starlette = make_app(self._world, api_key=api_key, seed=seed)
+        self._answered: deque[Answered] = deque(maxlen=REMEMBERED)
+        self.app: Starlette = make_app(self._world, api_key=api_key, seed=seed, note=self._answered.append)
         self._sent: deque[Sent] = deque(maxlen=REMEMBERED)
         self._running: Running | None = None
         self._world.on_change(self._wake)
@@ -105,6 +106,11 @@ class Sandbox:
     def sent(self) -> tuple[Sent, ...]:
         """How the latest deliveries went."""
         return tuple(self._sent)
+
+    @property
+    def answered(self) -> tuple[Answered, ...]:
+        """The latest calls, and how they were answered."""
+        return tuple(self._answered)
 
     def now(self) -> datetime:
         """The simulated present; every answer has it in its Date."""
