@@ -470,6 +470,30 @@ def test_ctrl_c_while_it_is_on_its_way_is_an_unknown_outcome(
     assert Request.from_json(kept.read_bytes()).body == server.received[0][2]
 
 
+def test_ctrl_c_between_two_attempts_has_sent_nothing(
+    run: Run, serve: Run, answer: Any, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is pressed while the client waits, as the server asked it to."""
+    from mosvpp.clock import SystemClock
+
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SystemClock, "sleep", pressed)
+    server = serve(answer(429, b"", {"Retry-After": "30"}))
+    ran = run("dispatch", site, *FIVE_KW, *WHEN, "--save", "r.json", "--base-url", server.url)
+    assert ran.code == Exit.INTERRUPTED
+    assert "nothing is on its way" in ran.err
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_an_event_over_midnight_shows_both_days(run: Run, serve: Run, answer: Any, site: str) -> None:
+    server = serve(answer(200, ACCEPTED))
+    when = ("--start", "2030-01-05T23:30:00Z", "--duration", "1h")
+    ran = run("dispatch", site, *FIVE_KW, *when, "--base-url", server.url)
+    assert "2030-01-05 23:30 to 2030-01-06 00:30 UTC" in ran.words
+
+
 def test_ctrl_c_during_a_question_that_changes_nothing_just_ends(
     start: Run, serve: Run, answer: Any, site: str
 ) -> None:
@@ -545,6 +569,18 @@ def test_a_file_of_another_host_is_refused_unless_a_host_is_named(
     assert refused.code == Exit.NOT_SENT
     assert refused.json["error"]["rule"] == "same_host"
     assert run(command, "r.json", "--yes", "--base-url", server.url).code == Exit.OK
+
+
+@pytest.mark.parametrize(
+    ("base_url", "command"),
+    [(None, "mosvpp cancel 'my file.json' --live"), ("http://[::1]:1", "--base-url 'http://[::1]:1' --live")],
+)
+def test_commands_to_copy_name_the_host_only_where_it_is_another(base_url: str | None, command: str) -> None:
+    from mosvpp.cli.connection import Connection
+    from mosvpp.cli.outcomes import _command
+
+    to = Connection(base_url=base_url, api_version="v1", api_key=None, timeout=1, ca_file=None)
+    assert _command("cancel", Path("my file.json"), to, is_live=True).endswith(command)
 
 
 def test_a_resend_always_asks(run: Run, serve: Run, answer: Any, site: str) -> None:

@@ -222,9 +222,10 @@ def test_a_connection_that_is_not_answered_names_the_allowlist(full_port: int) -
 
 
 def test_an_address_that_cannot_be_reached_names_the_reason() -> None:
-    nowhere = [Address(socket.AF_INET, ("127.0.0.1", 0))]
-    found, _ = network_checks.check_tcp(Target("vpp.example", 0, 5), nowhere)
+    nowhere = [Address(socket.AF_INET6, ("127.0.0.1", 1))]
+    found, _ = network_checks.check_tcp(Target("vpp.example", 1, 5), nowhere)
     assert found.state == "failed"
+    assert "cannot be reached (" in found.found
 
 
 def test_one_of_two_addresses_that_works_is_a_warning(vpp: Sandbox, closed_port: int) -> None:

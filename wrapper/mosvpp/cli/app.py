@@ -29,16 +29,16 @@ TRACEBACK_VARIABLE = "MOSVPP_TRACEBACK"
 class _Command(TyperCommand):
     """A command whose help ends with the exit codes."""
 
-    def format_help(self, *rest: Any) -> None:
-        super().format_help(*rest)
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        super().format_help(ctx, formatter)
         print_exit_codes()
 
 
 class _Program(TyperGroup):
     """Turns every error into a sentence and an exit code."""
 
-    def format_help(self, *rest: Any) -> None:
-        super().format_help(*rest)
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        super().format_help(ctx, formatter)
         print_exit_codes()
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
