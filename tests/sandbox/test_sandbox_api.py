@@ -77,8 +77,8 @@ def test_answers_say_how_sure_their_shape_is(send, gateway) -> None:
 def test_what_is_said_of_the_evidence_is_what_the_ledger_says() -> None:
     ledger = {fact["id"]: fact["status"] for fact in verdicts.LEDGER["facts"]}
     for mark in messages.EVIDENCE.values():
-        status, fact = re.fullmatch(r"(\w+) \((\S+)\)", mark).groups()
-        assert ledger[fact] == status
+        named = [re.fullmatch(r"(\w+) \((\S+)\)", part).groups() for part in mark.split(", ")]
+        assert all(ledger[fact] == status for status, fact in named)
 
 
 def test_the_date_of_an_answer_is_simulated_time(send, clock: ManualClock) -> None:

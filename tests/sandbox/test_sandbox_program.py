@@ -61,7 +61,7 @@ def test_it_says_where_it_is_and_ends_quietly(end: int) -> None:
         assert httpx.get(f"{url}/elsewhere").status_code == 404
     printed = "\n".join(lines)
     assert "X-API-Key: sandbox-key" in printed
-    assert "Battery Inverter 1, Main Relay, Grid Meter, Roof Inverter, Living Room" in printed
+    assert "fecd0001c031e7e8, 5 simulated devices" in printed
     assert f"curl -H 'X-API-Key: sandbox-key' {url}/v1/api/gateway/fecd0001c031e7e8/devicesync" in printed
     assert "GET /v1/api/gateway/fecd0001c031e7e8/devicesync: 200" in printed
     assert "GET /elsewhere: 404" in printed

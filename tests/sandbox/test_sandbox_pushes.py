@@ -62,7 +62,10 @@ def test_deliveries_carry_the_configured_headers_and_say_how_sure_their_shape_is
         dispatch(vpp)
         clock.advance(timedelta(hours=2))
         vpp.flush()
-    evidence = {DATA: "documented (push.body)", EXECUTION: "inferred (execution.shape)"}
+    evidence = {
+        DATA: "documented (push.body), sample (push.metrics)",
+        EXECUTION: "inferred (execution.shape)",
+    }
     for received in receiver.received:
         assert {name: received.header(name) for name in HEADERS} == HEADERS
         assert received.header("Content-Type") == "application/json"

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
 
 from mosvpp import AsyncClient, Client, commands, errors
 from mosvpp_sandbox import ManualClock, RunningClock, Sandbox
@@ -199,6 +200,15 @@ def test_an_async_client_needs_no_socket_and_no_started_sandbox() -> None:
             return len(await caller.sync_devices(vpp.molecule_id))
 
     assert asyncio.run(ask()) == 5
+
+
+def test_an_async_client_of_trio_needs_no_socket_either() -> None:
+    async def ask() -> int:
+        with Sandbox() as vpp:
+            async with AsyncClient(vpp.api_key, transport=vpp.async_transport()) as caller:
+                return len(await caller.sync_devices(vpp.molecule_id))
+
+    assert trio.run(ask) == 5
 
 
 def test_a_blocking_client_works_inside_an_event_loop() -> None:

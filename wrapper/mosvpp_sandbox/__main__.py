@@ -129,11 +129,11 @@ def _log_to_stdout() -> None:
 
 
 def _greeting(vpp: Sandbox, options: argparse.Namespace) -> str:
-    names = ", ".join(device.name for device in vpp.sites[vpp.molecule_id].plant.inventory())
+    devices = len(vpp.sites[vpp.molecule_id].device_list()["devices"])
     url = f"{vpp.url}/v1/api/gateway/{vpp.molecule_id}/devicesync"
     return f"""\
 MosVPP sandbox: {vpp.url}   (plays Molecule; not made by Molecule Systems)
-  site       {vpp.molecule_id}: {names}
+  site       {vpp.molecule_id}, {devices} simulated devices
   key        X-API-Key: {vpp.api_key}
   data push  {options.data_push_url or "off (--data-push-url)"}
   execution  {options.execution_response_url or "off (--execution-response-url)"}

@@ -37,7 +37,7 @@ EVIDENCE = {
     "device_list": "documented (devices.reply)",
     "dispatch_receipt": "inferred (receipt.dispatch_shape)",
     "command_receipt": "inferred (receipt.command_shape)",
-    "data_push": "documented (push.body)",
+    "data_push": "documented (push.body), sample (push.metrics)",
     "execution_response": "inferred (execution.shape)",
     400: "inferred (errors.bad_request)",
     401: "inferred (errors.unauthorized)",
