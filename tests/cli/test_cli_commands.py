@@ -209,6 +209,18 @@ def test_a_terminal_gets_colour_and_a_pipe_none(terminal: Any, start: Run, vpp: 
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
+def test_characters_that_a_terminal_does_not_know_hide_no_outcome(
+    start: Run, vpp: Sandbox, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    for arguments in (["command", site, *TWO, "--live", "--yes"], ["devices", site], ["devices"], ["--help"]):
+        to = ["--base-url", vpp.url] if len(arguments) > 1 else []
+        process = start(*arguments, *to)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == (Exit.NOT_SENT if arguments == ["devices"] else Exit.OK), err
+        assert (out + err).isascii()
+
+
 def test_no_color_is_obeyed(terminal: Any, closed_port: int, site: str) -> None:
     at = terminal("doctor", site, "--base-url", f"http://127.0.0.1:{closed_port}", NO_COLOR="1")
     assert at.end() == Exit.NO

@@ -153,6 +153,8 @@ def test_a_site_id_that_would_change_the_address_is_refused(run: Run, site_id: s
     ran = run("dispatch", site_id, *FIVE_KW, *WHEN, "--json")
     assert ran.code == Exit.NOT_SENT
     assert ran.json["error"]["evidence"] == ["transport.molecule_id_segment"]
+    assert ran.json["error"]["path"] == "SITE"
+    assert run("devices", site_id, "--json").json["error"]["path"] == "SITE"
 
 
 @pytest.mark.parametrize(

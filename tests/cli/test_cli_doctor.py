@@ -131,6 +131,7 @@ def test_without_a_key_or_a_site_the_network_is_looked_at_all_the_same(
         monkeypatch.setenv("MOSVPP_API_KEY", "two\nlines")
     told = diagnosed(run, "not/a/site" if how == "site" else site, "--base-url", vpp.url)
     assert states(told)["configuration"] == "failed"
+    assert check(told, "configuration")["remedies"] == (["mend SITE"] if how == "site" else [])
     assert states(told)["tcp"] == "ok"
     assert states(told)["http"] == "skipped"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 __all__ = ["main"]
 
@@ -15,6 +16,9 @@ def main() -> None:
     except ImportError:
         sys.stderr.write("The mosvpp command needs the extra `cli`: pip install 'mosvpp[cli]'\n")
         sys.exit(2)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a character that it cannot write must not hide an outcome
+            stream.reconfigure(errors="backslashreplace")
     try:
         from mosvpp.cli.app import app
 

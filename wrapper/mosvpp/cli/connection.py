@@ -45,18 +45,20 @@ class WatchedClient(Client):
 
     def check_site(self, site: str) -> None:
         """Raise the `RuleError` that every call for this site would raise, and send nothing."""
-        with naming():
+        with naming(molecule_id="SITE"):
             self._calls.sync_devices(site)  # does nothing until it is run
 
     def check_dispatch(self, site: str, slots: Sequence[EventSlot], mode: str) -> None:
         """Raise the `RuleError` that `submit_dispatch` would raise, and send nothing."""
-        self._calls.prepare_dispatch(site, slots, mode)
+        with naming(molecule_id="SITE"):
+            self._calls.prepare_dispatch(site, slots, mode)
 
     def check_site_command(
         self, site: str, commands: Sequence[DeviceCommand], duration: timedelta, scmd_id: str | None
     ) -> None:
         """Raise the `RuleError` that `submit_site_command` would raise, and send nothing."""
-        self._calls.submit_site_command(site, commands, duration, scmd_id)  # does nothing until it is run
+        with naming(molecule_id="SITE"):
+            self._calls.submit_site_command(site, commands, duration, scmd_id)  # does nothing until it is run
 
 
 class Connection:

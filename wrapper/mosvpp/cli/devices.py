@@ -31,6 +31,7 @@ def devices(
         base_url=base_url, api_version=api_version, api_key=api_key, timeout=timeout, ca_file=ca_file
     )
     with connection.client(on_drift=terminal.warn_of) as client:
+        client.check_site(site)
         found = client.sync_devices(site)
     terminal.show(heading("devices", found.molecule_id, connection))
     if len(found):

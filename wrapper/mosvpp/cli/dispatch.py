@@ -40,7 +40,9 @@ def dispatch(
     site: options.Site,
     event_type: Annotated[
         EventType,
-        typer.Option("--type", help="What the site shall do.", rich_help_panel=_EVENT, show_default=False),
+        typer.Option(
+            "--type", metavar="TYPE", help="charge, discharge, shed or restore.", rich_help_panel=_EVENT
+        ),
     ],
     start: Annotated[
         str,
@@ -112,7 +114,11 @@ def dispatch(
     ] = None,
     mode: Annotated[
         Mode,
-        typer.Option("--mode", help="live needs --live as well. Whether test moves devices is not known."),
+        typer.Option(
+            "--mode",
+            metavar="MODE",
+            help="test, or live (with --live). Whether test moves devices is not known.",
+        ),
     ] = Mode.TEST,
     save: options.Save = None,
     live: options.Live = False,

@@ -122,7 +122,7 @@ def _configuration(connection: Connection, site: str) -> tuple[Check, Target | N
             client.check_site(site)
     except RuleError as error:
         check = failed("configuration", error.args[0], f"mend {error.path}", evidence=error.evidence)
-        is_site = error.path == "--molecule-id"
+        is_site = error.path == "SITE"
         return check, _target(connection) if is_site else None
     try:
         key = connection.key()

@@ -47,7 +47,7 @@ def command(
 
     Nothing can be cancelled: the only undo is another command, such as off or restore.
     """
-    from .arguments import naming, read_device_command, read_duration
+    from .arguments import read_device_command, read_duration
     from .connection import Connection
     from .consent import insist_on_live, insist_on_yes
     from .outcomes import heading
@@ -62,8 +62,7 @@ def command(
         base_url=base_url, api_version=api_version, api_key=api_key, timeout=timeout, ca_file=ca_file
     )
     sender = Sender(terminal, connection, save=save, allow_live=True)
-    with naming():
-        sender.client.check_site_command(site, wanted, length, scmd_id)
+    sender.client.check_site_command(site, wanted, length, scmd_id)
     about = heading(f"command for {duration_words(int(length.total_seconds()))}", site, connection)
     insist_on_yes(terminal, site, about, commands_table(wanted), yes=yes)
     sender.send(lambda client: client.submit_site_command(site, wanted, duration=length, scmd_id=scmd_id))
