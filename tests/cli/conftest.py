@@ -40,6 +40,15 @@ class Ran:
         return json.loads(self.out)
 
     @property
+    def states(self) -> dict[str, str]:
+        """How the checks of `doctor` or `verify` ended."""
+        return {check["name"]: check["state"] for check in self.json["checks"]}
+
+    def check(self, name: str) -> dict[str, Any]:
+        """One of the checks."""
+        return next(check for check in self.json["checks"] if check["name"] == name)
+
+    @property
     def words(self) -> str:
         """Everything that was printed, without the line breaks of an 80-column terminal."""
         return " ".join((self.out + self.err).split())
@@ -76,6 +85,37 @@ def run() -> Callable[..., Ran]:
         return ran
 
     return run
+
+
+CHECKS = ["configuration", "dns", "tcp", "tls", "http", "key", "access", "site", "devices", "clock"]
+
+
+@pytest.fixture
+def diagnosed(run: Callable[..., Ran]) -> Callable[..., Ran]:
+    """Run `doctor` in both forms, which must agree; the one with the object."""
+
+    def diagnosed(*arguments: object) -> Ran:
+        shown, told = run("doctor", *arguments), run("doctor", *arguments, "--json")
+        assert shown.code == told.code
+        assert list(told.states) == CHECKS
+        failed = [name for name, state in told.states.items() if state == "failed"]
+        assert told.code == (1 if failed else 0)
+        assert ("No: " + ", ".join(failed) if failed else "Yes.") in shown.words
+        for check in told.json["checks"]:
+            assert check["found"] in shown.words or check["name"] in ("tcp", "http", "clock")  # times differ
+            assert (
+                check["remedies"] or check["state"] in ("ok", "skipped") or check["name"] == "configuration"
+            )
+            assert all(remedy in shown.words for remedy in check["remedies"])
+        return told
+
+    return diagnosed
+
+
+@pytest.fixture
+def no_devices() -> Callable[[str], bytes]:
+    """The answer for a site without devices."""
+    return lambda site: json.dumps({"molecule_id": site, "devices": []}).encode()
 
 
 @pytest.fixture

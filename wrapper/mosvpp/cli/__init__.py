@@ -1,16 +1,17 @@
 """The `mosvpp` command, for the person at the keyboard and for scripts (extra `cli`).
 
-    app         the program: its commands, its help, and what becomes of an error
-    exits       exit codes
-    options     options that several commands share
-    arguments   from texts on the command line to powers, instants, commands, secrets
-    connection  the client that the options describe
-    consent     nothing live without a yes
-    saved       receipts and requests in files
-    sending     what dispatch, cancel, command and resend share
-    terminal    everything that is printed; tables has the tables
+app          the program: its commands, its help, and what becomes of an error; exits: its exit codes
+options      what several commands share; arguments: from texts to powers, instants, commands, secrets
+connection   the client that the options describe
+terminal     everything that is printed; tables and outcomes: what it looks like
+evidence     how sure the facts are that are named here
 
-Each other module is the command of its name; `doctor` has its checks in `network_checks` and `answer_checks`.
+devices      mosvpp devices
+dispatch     mosvpp dispatch and cancel ┐ sending: keep, send, keep again, tell the outcome
+site_command mosvpp command             │ saved: receipts and requests in files
+resend       mosvpp resend              ┘ consent: nothing live without a yes
+doctor       mosvpp doctor, in checks of network_checks and answer_checks
+verify       mosvpp verify, with captures, inspection, sender_checks and json_faults
 """
 
 from __future__ import annotations
