@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -63,6 +64,13 @@ def test_it_listens_on_ipv6_loopback() -> None:
 def test_a_port_in_use_is_told_and_nothing_is_left() -> None:
     with Sandbox() as vpp, pytest.raises(OSError, match="in use"):
         Sandbox(port=httpx.URL(vpp.url).port or 0).start()
+
+
+def test_it_keeps_running_when_there_is_nobody_to_push_to() -> None:
+    with Sandbox() as vpp, client(vpp) as caller:
+        time.sleep(0.5)  # longer than a server takes to notice that it shall end
+        assert caller.sync_devices(vpp.molecule_id)
+        assert any(thread.name == "mosvpp-sandbox" for thread in threading.enumerate())
 
 
 def test_what_has_stopped_can_be_started_again_and_remembers() -> None:

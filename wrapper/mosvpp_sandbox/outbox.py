@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -99,7 +99,7 @@ class Outbox:
         }
         body = msgspec.json.encode(delivery.body)
         status, reason = None, ""
-        for attempt in _attempts():
+        for attempt in range(1, ATTEMPTS + 1):
             if attempt > 1:
                 await asyncio.sleep(PAUSE_S * 4 ** (attempt - 2))
             try:
@@ -121,7 +121,3 @@ class Outbox:
             _log.info("%s: %s", kind, sent.status)
         else:
             _log.warning("%s was not delivered: %s (%s)", kind, sent.status or "no answer", sent.reason)
-
-
-def _attempts() -> Iterator[int]:
-    return iter(range(1, ATTEMPTS + 1))
