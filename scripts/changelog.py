@@ -42,3 +42,16 @@ def _section(text: str, heading: re.Pattern[str]) -> tuple[int, int]:
     if not part:
         raise ChangelogError("CHANGELOG.md needs '### Contract' and '### SDK' under '## Unreleased'.")
     return part.start("body"), part.end("body")
+
+
+def release_notes(text: str, version: str) -> str:
+    """What the changelog says of a release.
+
+    Raises:
+        ChangelogError: it says nothing of this one.
+
+    """
+    found = re.search(rf"^## {re.escape(version)} \(.*\)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if not found:
+        raise ChangelogError(f"CHANGELOG.md has no heading '## {version} (…)'.")
+    return found[1].strip() + "\n"

@@ -248,9 +248,11 @@ def _judge_open_enum(place: Place, *, opened: bool) -> Verdict:
 
 def _moved(old: list[Any], new: list[Any]) -> str:
     came, gone = [name for name in new if name not in old], [name for name in old if name not in new]
-    words = [f"now includes {listed(came)}"] * bool(came) + [f"no longer includes {listed(gone)}"] * bool(
-        gone
-    )
+    words = [
+        f"{verb} {listed(names)}"
+        for verb, names in (("now includes", came), ("no longer includes", gone))
+        if names
+    ]
     return " and ".join(words) or "is in another order"
 
 

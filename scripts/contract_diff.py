@@ -60,10 +60,11 @@ def read_contract(folder: Path) -> Contract:
 
     """
     documents = {name: yaml.safe_load((folder / name).read_text("utf-8")) for name in DOCUMENTS}
-    return Contract(documents, _merged(documents))
+    return Contract(documents, merge(documents))
 
 
-def _merged(documents: dict[str, Json]) -> Json:
+def merge(documents: dict[str, Json]) -> Json:
+    """What is said of messages, as one OpenAPI document without references."""
     api = _written_out(documents["openapi.yaml"], documents)
     events = _written_out(documents["asyncapi.yaml"], documents)
     for item in api["paths"].values():
@@ -191,12 +192,16 @@ def _is_extension(change: Json) -> bool:
 def _extensions(old: Any, new: Any, steps: tuple[str, ...]) -> Iterator[Edit]:
     """The `x-` keys that differ in what is in both versions; the rest is added or removed as a whole."""
     if isinstance(old, dict) and isinstance(new, dict):
+        gone, came = sorted(old.keys() - new.keys()), sorted(new.keys() - old.keys())
+        one = len(gone) == len(came) == 1 and steps in (("paths",), ("webhooks",))
+        renamed = {came[0]: gone[0]} if one else {}
         for key in sorted(old.keys() | new.keys()):
+            before = renamed.get(key, key)
             if key.startswith("x-") and steps[-1:] not in _NAMES:
                 if key != "x-from" and old.get(key) != new.get(key):
                     yield Edit(steps, "modified", key, old.get(key), new.get(key), breaking=False)
-            elif key in old and key in new:
-                yield from _extensions(old[key], new[key], (*steps, key))
+            elif before in old and key in new:
+                yield from _extensions(old[before], new[key], (*steps, key))
     elif isinstance(old, list) and isinstance(new, list):
         # Branches are the same if they have the same name, whatever their order.
         named = {item["x-from"]: item for item in old if isinstance(item, dict) and "x-from" in item}

@@ -44,6 +44,7 @@ class Walk:
         self.message: Json = {}
         self.fields: list[str] = []
         self.form = ""  # the branch of a oneOf
+        self.one_of_many = ""  # the message, where an operation has several
         self.keyword = ""  # the last step, if it is neither a name nor one of those that are understood here
         self.words = ""  # the keyword below which no program reads
         left = list(steps)
@@ -61,7 +62,9 @@ class Walk:
             self.fields.append(left[0])
             self._enter(left.pop(0))
         elif step in NAMED and left:
-            self.thing = NAMED[step].format(left[0].partition(";message=")[2] or left[0])
+            name = left[0].partition(";message=")[2]
+            self.one_of_many = name if len(self.node) > 1 else ""
+            self.thing = NAMED[step].format(name or left[0])
             self._enter(left.pop(0))
         elif step == "parameters" and left:
             self._enter(left.pop(0))
@@ -99,9 +102,10 @@ class Walk:
 
     def subject_of(self, fields: list[str]) -> str:
         """The name of a field, or its path where the name alone could mean another."""
-        if fields[-1] != "*" and list(_names(self.message)).count(fields[-1]) == 1:
-            return code(fields[-1])
-        return f"{code(fields[-1])} ({self.form})" if self.form else code(".".join(fields))
+        unique = fields[-1] != "*" and list(_names(self.message)).count(fields[-1]) == 1
+        owner = "" if unique else self.form
+        name = code(fields[-1] if unique or owner else ".".join(fields))
+        return f"{name} ({owner or self.one_of_many})" if owner or self.one_of_many else name
 
 
 class Place(NamedTuple):

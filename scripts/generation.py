@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,16 @@ def check_evidence(spec: Path) -> None:
         )
 
 
-def lint_and_bundle(spec: Path, into: Path, node: _setup.NodeTools) -> None:
-    """Lint the three documents strictly, then write the two that code comes from as self-contained JSON."""
-    config = ["--config", spec / "redocly.yaml"]
-    run("Lint", [*node.redocly, "lint", *config], cwd=spec.parent)
-    target = ["--output", into, "--ext", "json"]
-    run("Bundling", [*node.redocly, "bundle", *DOCUMENTS.values(), *config, *target], cwd=spec.parent)
+def lint(spec: Path, redocly: list[str]) -> None:
+    """Lint the three documents strictly, and look up what they refer to in the ledger."""
+    run("Lint", [*redocly, "lint", "--config", spec / "redocly.yaml"], cwd=spec.parent)
+    check_evidence(spec)
+
+
+def bundle(spec: Path, into: Path, redocly: list[str]) -> None:
+    """Write the two documents that code comes from as self-contained JSON."""
+    target = ["--config", spec / "redocly.yaml", "--output", into, "--ext", "json"]
+    run("Bundling", [*redocly, "bundle", *DOCUMENTS.values(), *target], cwd=spec.parent)
 
 
 def generate_api(root: Path, into: Path) -> None:
@@ -193,12 +198,21 @@ def files_of(folder: Path) -> dict[str, Path]:
 
 
 def generate(root: Path, into: Path) -> None:
-    """The whole chain, into an empty folder."""
-    spec = root / "spec"
-    check_evidence(spec)
-    node = _setup.node_tools()
-    lint_and_bundle(spec, into, node)
-    generate_api(root, into)
-    generate_events(spec, into)
+    """The whole chain, into an empty folder.
+
+    Raises:
+        StepFailedError: the specification, or a tool that reads it, is at fault.
+
+    """
+    spec, node = root / "spec", _setup.node_tools()
+    with ThreadPoolExecutor() as pool:  # none of the four needs another
+        steps = [
+            pool.submit(lint, spec, node.redocly),
+            pool.submit(bundle, spec, into, node.redocly),
+            pool.submit(generate_api, root, into),
+            pool.submit(generate_events, spec, into),
+        ]
+    for step in steps:  # the linter says best what is wrong, so it is asked first
+        step.result()
     tidy(into)
     write_provenance(root, into, node)

@@ -26,7 +26,7 @@ import yaml
 import changelog
 import contract
 from contract_diff import DiffError
-from generation import COMMAND, StepFailedError, files_of, generate
+from generation import COMMAND, StepFailedError, files_of, generate, lint
 
 ROOT = Path(__file__).resolve().parent.parent
 FAILURES = (
@@ -47,14 +47,12 @@ def differences(fresh: Path, present: Path) -> list[str]:
 
 def run_chain(root: Path, fresh: Path, *, bump: bool = False) -> contract.Comparison:
     """Generate into the empty folder `fresh`, and compare the contract with its newest recorded version."""
+    spec, redocly = root / "spec", _setup.node_tools().redocly
+    if bump:
+        lint(spec, redocly)
+        contract.bump(spec, contract.compare(spec, redocly).needed)
     generate(root, fresh)
-    comparison = contract.compare(root / "spec", _setup.node_tools().redocly)
-    if not bump or not contract.version_faults(comparison):
-        return comparison
-    contract.bump(root / "spec", comparison.needed)
-    shutil.rmtree(fresh)
-    fresh.mkdir()
-    return run_chain(root, fresh)
+    return contract.compare(spec, redocly)
 
 
 def report(stale: list[str], faults: list[str], *, check: bool) -> int:

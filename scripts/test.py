@@ -52,8 +52,21 @@ def static_steps(pyright: list[str]) -> dict[str, Step]:
         "mypy": Step([[python, "-m", "mypy"]], needs=("wrapper", "generated", "tests/typing")),
         "pyright": Step([pyright], needs=("wrapper", "tests/typing")),
         "types": Step([[*pyright, "--ignoreexternal", "--verifytypes", package] for package in public]),
+        "names": Step([[python, "scripts/python_api.py"]], needs=("wrapper/mosvpp",)),
+        "workflows": Step(workflow_checks(Path(python).parent), needs=(".github/workflows/check.yml",)),
         "generated": Step([[python, "scripts/regenerate.py", "--check"]], needs=("spec/openapi.yaml",)),
     }
+
+
+def workflow_checks(programs: Path) -> list[list[str]]:
+    """What can be said of .github/ without the service that runs it: security, and the form of each file."""
+    workflows = sorted(str(path) for path in (_setup.ROOT / ".github" / "workflows").iterdir())
+    schema = [str(programs / "check-jsonschema"), "--builtin-schema"]
+    return [
+        [str(programs / "zizmor"), "--offline", "--pedantic", "--no-progress", ".github"],
+        [*schema, "vendor.github-workflows", *workflows],
+        [*schema, "vendor.dependabot", ".github/dependabot.yml"],
+    ]
 
 
 def run(name: str, step: Step) -> Result:
