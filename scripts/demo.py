@@ -19,6 +19,7 @@ if __name__ == "__main__":
 
 import argparse
 import json
+import os
 import secrets
 import sys
 import time
@@ -321,7 +322,7 @@ def main() -> int:
     results = run(report)
     done = all(step["ok"] for step in results)
     if report.quiet:
-        print(json.dumps({"steps": results}))
+        print(json.dumps({"steps": results}), flush=True)
     else:
         report.end(done, time.monotonic() - began)
     return 0 if done else 1
@@ -339,3 +340,6 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped\n")
         sys.exit(130)
+    except BrokenPipeError:  # the reader, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
