@@ -28,7 +28,9 @@ def block(heading: str) -> str:
 def test_the_first_program_runs_and_ends_with_a_cancelled_dispatch(tmp_path: Path) -> None:
     program = tmp_path / "first.py"
     program.write_text(block("First dispatch"), "utf-8")
-    done = subprocess.run([sys.executable, "-W", "error", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", program], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("20000 BATTERY_INVERTER")
@@ -54,10 +56,14 @@ def receiver() -> Any:
 def test_the_receiver_answers_as_it_should(
     key: str, body: bytes | None, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sent = (EXAMPLES / "receive_execution_response.event.envelope.json").read_bytes() if body is None else body
+    sent = (
+        (EXAMPLES / "receive_execution_response.event.envelope.json").read_bytes() if body is None else body
+    )
 
     async def post() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(receiver()), base_url="http://localhost") as client:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(receiver()), base_url="http://localhost"
+        ) as client:
             return await client.post("/execution-response", content=sent, headers={"X-API-Key": key})
 
     assert anyio.run(post).status_code == status
