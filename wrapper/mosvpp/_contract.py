@@ -61,55 +61,43 @@ def schema_faults(schema: str, body: Any) -> list[RuleError]:
     except (ValueError, RecursionError) as error:  # half a character, bytes, an endless depth, …
         msg = f"this cannot be written as JSON: {error}"
         return [RuleError(msg, rule="json", evidence=("behaviour.json_only",))]
-    return [_fault(error, body) for fault in found for error in _told(fault, body)]
+    return [error for fault in found for error in _told(fault)]
 
 
-def _told(error: Any, body: Any) -> Iterator[Any]:
-    """For a oneOf, the faults within the branch that the item asked for by its cmd_type."""
+def _told(error: Any) -> Iterator[RuleError]:
+    """For a oneOf, what the branch for the given cmd_type says; without one, what all branches say."""
     if error.kind.name != "oneOf":
-        yield error
+        yield _fault(error)
         return
-    item = _at(body, error.instance_path)
-    branches = error.kind.context
-    wanted = item.get("cmd_type") if isinstance(item, dict) else None
-    for branch in branches:
-        if not any(_is_wrong_type(fault) for fault in branch) and (
-            wanted is not None or not isinstance(item, dict)
-        ):
-            yield from branch
-            return
-    # No branch fits: either there is no cmd_type, or one that does not exist. Any branch tells the first.
-    telling = min(branches, key=len)
-    yield from [
-        fault for fault in telling if fault.kind.name == "required" and "cmd_type" in fault.message
-    ] or [error]
+    branches: list[list[Any]] = error.kind.context
+    fitting = [branch for branch in branches if not any(_is_wrong_type(fault) for fault in branch)]
+    said = [{what for fault in branch for what in _said(fault)} for branch in fitting or branches]
+    common = set.intersection(*said)
+    telling = min(fitting or branches, key=len)
+    yield from (_fault(fault) for fault in telling if len(said) == 1 or common.intersection(_said(fault)))
+
+
+def _said(fault: Any) -> list[tuple[str, ...]]:
+    """What a fault says, so that it can be compared between branches."""
+    kind, path = fault.kind, json_path(fault.instance_path)
+    if kind.name == "additionalProperties":
+        return [(kind.name, path, name) for name in kind.unexpected]
+    return [(kind.name, path, kind.property if kind.name == "required" else "")]
 
 
 def _is_wrong_type(fault: Any) -> bool:
     return bool(fault.kind.name == "const" and fault.instance_path[-1:] == ["cmd_type"])
 
 
-def _fault(error: Any, body: Any) -> RuleError:
-    path, keyword = list(error.instance_path), error.kind.name
-    message = error.message
-    if keyword == "oneOf":
-        item = _at(body, path)
-        words = ", ".join(document()["components"]["schemas"]["SiteCommandItem"]["discriminator"]["mapping"])
-        message = f"{item.get('cmd_type') if isinstance(item, dict) else item!r} is none of: {words}"
-        path, keyword = [*path, "cmd_type"], "enum"
-    about = _description(error.schema_path)
-    return RuleError(
-        f"{message}. {about}" if about else message,
-        path=json_path(path),
-        rule=keyword,
-        evidence=evidence_at(error.schema_path),
-    )
-
-
-def _at(value: Any, path: Sequence[str | int]) -> Any:
-    for step in path:
-        value = value[step]
-    return value
+def _fault(error: Any) -> RuleError:
+    message, keyword, evidence = error.message, error.kind.name, evidence_at(error.schema_path)
+    if _is_wrong_type(error):
+        command = document()["components"]["schemas"]["SiteCommandItem"]
+        message = f"{error.instance!r} is none of: {', '.join(command['discriminator']['mapping'])}"
+        keyword, evidence = "enum", (*evidence, *command["x-evidence"])
+    elif about := _description(error.schema_path):
+        message = f"{message}. {about}"
+    return RuleError(message, path=json_path(error.instance_path), rule=keyword, evidence=evidence)
 
 
 def _nodes(schema_path: Sequence[str | int]) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ OnFound: TypeAlias = Callable[[Any, str, str, str], None]  # kind, operation, pa
 Statuses: TypeAlias = Mapping[str, str] | None
 
 _S = EventStatus
-_YES = frozenset({_S.ACCEPTED, _S.IN_PROGRESS, _S.COMPLETED, _S.PARTIALLY_COMPLETED})
+_YES = frozenset({_S.ACCEPTED, _S.IN_PROGRESS, _S.COMPLETED})  # "received" and "partial" are no clear yes
 _NO = frozenset({_S.REJECTED, _S.FAILED, _S.CANCELLED, _S.SUPERSEDED, _S.OPTED_OUT})
 # To a request to cancel, "cancelled" is a yes, and "completed" is no answer: it does not say that the stop
 # was heard.

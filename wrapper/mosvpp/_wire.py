@@ -149,10 +149,16 @@ def read_command_reply(data: Any) -> Reply:
 def read_devices(data: Any) -> tuple[str, tuple[Device, ...], list[str]]:
     """Read a device synchronization: site, devices, paths of unknown fields. Raises `UNREADABLE`."""
     known, unknown = _in_our_spelling(data, models.DeviceSyncReply, "$", {"devices": models.SyncedDevice})
-    if any(isinstance(device.get("device_type"), bool) for device in known["devices"]):
-        raise TypeError("true and false are no device_type")  # to Python they are 1 and 0
+    for device in known["devices"]:
+        _insist_on_code(device["device_type"])
     read = models.DeviceSyncReply.from_dict(known)
     return _required(read.molecule_id), tuple(_device(device) for device in read.devices), unknown
+
+
+def _insist_on_code(value: Any) -> None:
+    """Any number that can be kept; to Python, true and false would be 1 and 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) >= 2**53:
+        raise TypeError(f"{value!r:.80} is no device_type")
 
 
 def _device(read: models.SyncedDevice) -> Device:

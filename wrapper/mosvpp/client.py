@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, NoReturn, Self, TypeVar
 from urllib.request import getproxies, proxy_bypass
 from uuid import UUID
 
@@ -55,8 +55,10 @@ class _Shell:
         self._timeout = Timeout.of(timeout)
         self._clock = clock or SystemClock()
         self._urls: dict[str, httpx.URL] = {}
-        if not isinstance(allow_live, bool):
-            raise RuleError("allow_live is True or False", path="allow_live", rule="type")
+        _insist("allow_live", isinstance(allow_live, bool), "True or False")
+        _insist("retry", retry is None or isinstance(retry, RetryPolicy), "a RetryPolicy")
+        _insist("clock", clock is None or hasattr(clock, "sleep_async"), "a mosvpp.clock.Clock")
+        _insist("on_drift", on_drift is None or callable(on_drift), "a function")
         self._calls = Calls(
             key=ApiKey(api_key),
             api_version=api_version,
@@ -69,6 +71,9 @@ class _Shell:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={str(self._origin)!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client is not copied or pickled: it holds the key and connections")
 
     def _url(self, path: str) -> httpx.URL:
         url = self._urls.get(path)
@@ -214,8 +219,9 @@ class Client(_Shell):
 class AsyncClient(_Shell):
     """Calls MosVPP without blocking, on asyncio or trio; see `Client` for the arguments and the errors.
 
-    A call that is cancelled by its task may have been received; its outcome is then unknown, as after a
-    time-out.
+    It belongs to the event loop in which it is first used: in another one its calls raise `RuleError`, so
+    close it where it was used. A call that is cancelled by its task may have been received; its outcome is then
+    unknown, as after a time-out. A function given as `api_key` is called in the loop and should not block.
     """
 
     def __init__(
@@ -314,6 +320,11 @@ class AsyncClient(_Shell):
 # ---------------------------------------------------------------------------------------------------------
 
 
+def _insist(name: str, fits: bool, what: str) -> None:
+    if not fits:
+        raise RuleError(f"{name} is {what}", path=name, rule="type")
+
+
 def _origin(base_url: object) -> httpx.URL:
     """Scheme and host, where a key may be sent to."""
     try:
@@ -322,7 +333,8 @@ def _origin(base_url: object) -> httpx.URL:
         url = httpx.URL("")
     if url.userinfo:  # it may be a password, so it is not repeated
         raise RuleError("base_url holds a user name or a password", path="base_url", rule="format")
-    if url.scheme not in ("http", "https") or not url.host:
+    port = 443 if url.port is None else url.port
+    if url.scheme not in ("http", "https") or not url.host or not 0 < port < 65536:
         msg = f"{base_url!r} is no origin; it looks like {DEFAULT_BASE_URL}"
         raise RuleError(msg, path="base_url", rule="format", evidence=("transport.base_url",))
     if url.path not in ("", "/") or url.query or url.fragment:
@@ -361,8 +373,8 @@ def _connection(
         raise RuleError("proxy is no URL such as http://proxy.example:3128", path="proxy", rule="format")
     if ssl_context is None and origin.scheme == "https":
         ssl_context = httpx.create_ssl_context(trust_env=trust_env)
-    elif ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
-        raise RuleError("ssl_context is an ssl.SSLContext", path="ssl_context", rule="type")
+    else:
+        _insist("ssl_context", isinstance(ssl_context, ssl.SSLContext | None), "an ssl.SSLContext")
     return ssl_context, proxy
 
 
