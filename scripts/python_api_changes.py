@@ -20,7 +20,8 @@ def api_changes(old: dict[str, Entry], new: dict[str, Entry]) -> list[Change]:
         *(Change(Impact.MINOR, f"`{path}` is new.") for path in came if _parent(path) not in came),
     ]
     for path in old.keys() & new.keys():
-        found += [Change(impact, f"{text}.") for impact, text in _compare(path, old[path], new[path])]
+        for impact, text in _compare(path, old[path], new[path]):
+            found.append(Change(impact, f"{text[0].upper()}{text[1:]}."))
     return sorted(found, key=lambda change: (-change.impact, change.sentence))
 
 

@@ -28,7 +28,7 @@ import yaml
 import changelog
 import contract
 import python_api
-from contract_diff import DOCUMENTS, DiffError
+from contract_diff import DOCUMENTS, DiffError, read_contract
 from python_api_changes import api_changes
 from versions import Impact, Version
 
@@ -92,7 +92,7 @@ def plan(root: Path, version: Version, day: str, redocly: list[str]) -> Plan:
         ).encode(),
         python_api.RECORD.as_posix(): python_api.record_of(root, version).encode(),
     }
-    record = record_contract(root, comparison)
+    record = record_contract(root)
     return Plan({**files, **record.files}, record.removed)
 
 
@@ -111,12 +111,13 @@ def _refuse_too_low(
         )
 
 
-def record_contract(root: Path, comparison: contract.Comparison) -> Plan:
+def record_contract(root: Path) -> Plan:
     """The documents as a version of spec/released/; a baseline, which nobody has, makes room for it."""
-    version = next(iter(comparison.current.versions.values()))
-    files = {f"spec/released/{version}/{name}": (root / "spec" / name).read_bytes() for name in DOCUMENTS}
-    unpublished = comparison.base and not comparison.published and str(comparison.base) != version
-    return Plan(files, [f"spec/released/{comparison.base}"] if unpublished else [])
+    spec = root / "spec"
+    version = next(iter(read_contract(spec).versions.values()))
+    files = {f"spec/released/{version}/{name}": (spec / name).read_bytes() for name in DOCUMENTS}
+    base = None if python_api.recorded(root) else contract.newest(spec / "released")
+    return Plan(files, [f"spec/released/{base}"] if base and str(base) != version else [])
 
 
 def write(root: Path, made: Plan) -> list[str]:
@@ -133,7 +134,7 @@ def write(root: Path, made: Plan) -> list[str]:
     return changed
 
 
-def baseline(root: Path, redocly: list[str]) -> list[str]:
+def baseline(root: Path) -> list[str]:
     """Record the contract before the first release, as often as it takes.
 
     Raises:
@@ -144,7 +145,7 @@ def baseline(root: Path, redocly: list[str]) -> list[str]:
         raise RefusedError(
             "There has been a release: what is recorded stays. A changed contract gets a new version."
         )
-    return write(root, record_contract(root, contract.compare(root / "spec", redocly)))
+    return write(root, record_contract(root))
 
 
 def release(root: Path, version: Version, redocly: list[str], *, dry: bool) -> None:
@@ -183,13 +184,10 @@ def main(root: Path = ROOT) -> int:
     if bool(arguments.version) == arguments.baseline:
         parser.error("give a version, or --baseline")
     try:
-        redocly = _setup.node_tools().redocly
         if arguments.baseline:
-            print(
-                "Recorded:", *(f"  {path}" for path in baseline(root, redocly) or ["nothing new"]), sep="\n"
-            )
+            print("Recorded:", *(f"  {path}" for path in baseline(root) or ["nothing new"]), sep="\n")
         else:
-            release(root, arguments.version, redocly, dry=arguments.dry_run)
+            release(root, arguments.version, _setup.node_tools().redocly, dry=arguments.dry_run)
     except RefusedError as refusal:
         print(refusal, file=sys.stderr)
         return 1
