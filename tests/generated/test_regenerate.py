@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import generation
 import pytest
+
+import generation
 import regenerate
 
 Run = Callable[..., tuple[int, str]]
@@ -54,7 +55,9 @@ def test_the_folder_is_what_the_specification_says(fresh: Path) -> None:
     assert regenerate.differences(fresh, regenerate.ROOT / "generated") == []
 
 
-def test_deleting_the_folder_and_running_restores_it_bit_for_bit(fresh: Path, run: Run, tmp_path: Path) -> None:
+def test_deleting_the_folder_and_running_restores_it_bit_by_bit(
+    fresh: Path, run: Run, tmp_path: Path
+) -> None:
     status, _ = run("generated/README.md", "# generated/", "# spoilt")
     assert status == 0
     assert regenerate.differences(fresh, tmp_path / "generated") == []
@@ -77,7 +80,9 @@ def test_a_missing_file_is_named(fresh: Path, copy: Path) -> None:
 
 
 def test_a_changed_description_is_drift_that_names_the_file_and_the_remedy(run: Run) -> None:
-    status, said = run("spec/openapi.yaml", "The site that was asked for.", "The site in question.", "--check")
+    status, said = run(
+        "spec/openapi.yaml", "The site that was asked for.", "The site in question.", "--check"
+    )
     assert status == 1
     assert "differs: generated/mosvpp_api/models/device_sync_reply.py" in said
     assert "python3 scripts/regenerate.py" in said
@@ -104,7 +109,9 @@ def test_a_dangling_reference_stops_everything(run: Run, file: str, old: str) ->
 
 
 def test_a_fault_that_only_the_linter_sees_stops_everything(run: Run) -> None:
-    status, said = run("spec/openapi.yaml", "operationId: sync_devices", "operationId: submit_dispatch", "--check")
+    status, said = run(
+        "spec/openapi.yaml", "operationId: sync_devices", "operationId: submit_dispatch", "--check"
+    )
     assert status == 2
     assert "Lint failed" in said
 
@@ -133,7 +140,9 @@ def test_provenance_lists_every_file(fresh: Path) -> None:
 def test_no_class_has_two_homes(fresh: Path) -> None:
     def classes(package: str) -> set[str]:
         modules = [ast.parse(path.read_text("utf-8")) for path in (fresh / package).rglob("*.py")]
-        return {node.name for module in modules for node in ast.walk(module) if isinstance(node, ast.ClassDef)}
+        return {
+            node.name for module in modules for node in ast.walk(module) if isinstance(node, ast.ClassDef)
+        }
 
     assert classes("mosvpp_api")
     assert classes("mosvpp_events")
