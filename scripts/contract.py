@@ -121,14 +121,12 @@ def version_faults(comparison: Comparison) -> list[str]:
         ]
     lines = [f"  {LABELS[change.impact].lower():10}  {change.sentence}" for change in comparison.changes]
     mending = [
-        f"To mend it: {COMMAND} --bump",
-        f"or write `version: {needed}` under `info:` in {_listed(VERSIONED)}, then run {COMMAND}.",
+        "To mend it:",
+        f"  {COMMAND} --bump  (writes `version: {needed}` into {_listed(VERSIONED)})",
     ]
     if not comparison.published:
-        mending.append(
-            f"No release has carried {comparison.base} yet. If it was not right, record it anew instead:"
-        )
-        mending.append("python3 scripts/release.py --baseline")
+        mending.append(f"or, because no release has carried {comparison.base} yet, if it was not right:")
+        mending.append("  python3 scripts/release.py --baseline  (records what is here in its place)")
     return [
         f"The contract has changed since {comparison.base}, which asks for version {needed} or higher, "
         f"but info.version is {version}.\n\n" + "\n".join(lines) + "\n\n" + "\n".join(mending)
