@@ -1,0 +1,139 @@
+"""The receiver as an ASGI application: mounted in another one, or served by itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias, Unpack
+
+from mosvpp.errors import StoreError
+from mosvpp.signatures import Verifier
+
+from ._deadlines import Deadline
+from ._handle import Answer, Intake, Options, Probe, Reception, Request, Stranger, answer, stored
+from ._probes import Probes
+from ._threads import keep_stranger, not_stored
+from .deliveries import NewDelivery
+from .inbox import Inbox
+from .tracing import receiving
+
+__all__ = ["AsgiReceiver", "asgi"]
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+_log = logging.getLogger("mosvpp.receiver")
+
+
+def asgi(inbox: Inbox, *, verifier: Verifier, **options: Unpack[Options]) -> AsgiReceiver:
+    """An ASGI application with `POST /data-push` and `POST /execution-response`, `/healthz` and `/readyz`.
+
+        app = FastAPI(lifespan=inbox.lifespan)
+        app.mount("/mosvpp", receiver.asgi(inbox, verifier=SharedHeaders({"X-API-Key": read_keys})))
+
+    Served by itself it opens the inbox and runs its handlers, mounted it leaves that to the application
+    around it. For what can be set see `Options`. Raises `RuleError` for what makes no sense.
+    """
+    return AsgiReceiver(inbox, Intake(verifier, **options))
+
+
+class AsgiReceiver:
+    """See `asgi`."""
+
+    def __init__(self, inbox: Inbox, intake: Intake) -> None:
+        self._inbox = inbox
+        self._intake = intake
+        self._probes = Probes(inbox)
+        self._body_deadline = Deadline(intake.body_deadline_s)
+        self._store_deadline = Deadline(intake.store_deadline_s)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] == "http":
+            step = await self._serve(scope, receive)
+            if step is not None:
+                if step.reason is not None:
+                    self._inbox.counters.count(self._inbox.counters.refused, step.reason)
+                await send({"type": "http.response.start", "status": step.status, "headers": step.headers})
+                body = b"" if scope["method"] == "HEAD" else step.body
+                await send({"type": "http.response.body", "body": body})
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive) -> Answer | None:
+        """The answer, or None where the client has gone."""
+        client = scope.get("client")
+        request = Request(scope["method"], _path(scope), scope["headers"], client[0] if client else None)
+        step = self._intake.begin(request, self._inbox.now())
+        if isinstance(step, Answer):
+            return step
+        if isinstance(step, str):
+            return await self._probe(step)
+        if self._intake.tracer is None:
+            return await self._take(step, receive)
+        with receiving(self._intake.tracer, step.kind, step.headers):
+            return await self._take(step, receive)
+
+    async def _take(self, reception: Reception, receive: Receive) -> Answer | None:
+        try:
+            with self._body_deadline:
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        self._inbox.counters.count(self._inbox.counters.refused, "disconnected")
+                        return None
+                    refused = reception.feed(message.get("body", b""))
+                    if refused is not None:
+                        return refused
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            return answer("slow_body", unread=True)
+        found = reception.finish(self._inbox.now())
+        if isinstance(found, NewDelivery):
+            return await self._store(found)
+        if isinstance(found, Stranger):
+            return keep_stranger(self._inbox, found)
+        return found
+
+    async def _store(self, delivery: NewDelivery) -> Answer:
+        try:
+            with self._store_deadline:
+                await self._inbox.put(delivery)
+        except StoreError as error:
+            return not_stored(error.reason, error)
+        except TimeoutError:
+            return not_stored("timeout", None)
+        except Exception as error:  # noqa: BLE001  not stored, and the sender must learn that
+            return not_stored("failed", error)
+        return stored()
+
+    async def _probe(self, probe: Probe) -> Answer:
+        if probe != "readyz":
+            return self._probes.answer(probe)
+        return await self._probes.ready()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self._inbox.lifespan():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except StoreError as error:
+            _log.error("the receiver does not start: %s", error)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _path(scope: MutableMapping[str, Any]) -> str:
+    """The path below the mount: some frameworks leave the mount's path in front of it."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root):
+        return path[len(root) :]
+    return path

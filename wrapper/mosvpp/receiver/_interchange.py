@@ -1,0 +1,171 @@
+"""An inbox as JSON Lines, and back: a backup, a way from SQLite to PostgreSQL, an excerpt to look at."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import Connection, select, update
+
+from mosvpp.errors import RuleError
+
+from ._inspection import read_key
+from ._storing import store_batch
+from ._tables import deliveries, work
+from .deliveries import KINDS, Kind, NewDelivery, State, StoredDelivery, to_microseconds
+from .redaction import without_secrets
+
+if TYPE_CHECKING:
+    from .inbox import Inbox
+
+__all__ = ["export_lines", "import_lines", "restore"]
+
+_BATCH = 200
+
+
+class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    key: str
+    kind: Kind
+    received_at: datetime
+    state: State
+    body: str
+    """The raw bytes as base64."""
+    molecule_id: str | None = None
+    body_at: datetime | None = None
+    headers: dict[str, str] = {}
+    attempts: int = 0
+    due_at: datetime | None = None
+    finished_at: datetime | None = None
+    reason: str | None = None
+    traceback: str | None = None
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+
+
+def export_lines(found: Iterable[StoredDelivery]) -> Iterator[bytes]:
+    """Deliveries as lines of JSON, each with its line break; the raw bytes are base64 in `body`.
+
+    `export_lines(inbox.find(kind="data_push"))`. Only what the inbox holds is written, and it holds no
+    credentials: headers are those of the allow-list, and reasons and tracebacks pass through
+    `without_secrets` once more.
+    """
+    for one in found:
+        line = _Line(
+            key=one.key,
+            kind=one.kind,
+            received_at=one.received_at,
+            state="waiting" if one.state == "leased" else one.state,
+            body=b64encode(one.body).decode(),
+            molecule_id=one.molecule_id,
+            body_at=one.body_at,
+            headers=one.headers,
+            attempts=one.attempts,
+            due_at=one.due_at,
+            finished_at=one.finished_at,
+            reason=one.reason and without_secrets(one.reason),
+            traceback=one.traceback and without_secrets(one.traceback),
+        )
+        yield msgspec.json.encode(line) + b"\n"
+
+
+def import_lines(
+    inbox: Inbox, lines: Iterable[bytes], *, on_progress: Callable[[int, int], object] | None = None
+) -> int:
+    """Put exported deliveries into an inbox, in the state in which they were; how many were new.
+
+    What is there already stays as it is, so that an import that was cut off is simply begun again.
+    `on_progress` is called now and then with how many lines were read and how many of them were new. Raises
+    `RuleError` with the number of the line that is no such line; those before it are in.
+    """
+    new = read = 0
+    batch: list[StoredDelivery] = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            batch.append(_read_line(line, number))
+        if len(batch) >= _BATCH:
+            new, read, batch = new + inbox.restore(batch), number, []
+            if on_progress:
+                on_progress(read, new)
+    if batch:
+        new, read = new + inbox.restore(batch), read + len(batch)
+    if on_progress:
+        on_progress(read, new)
+    return new
+
+
+def restore(connection: Connection, batch: Sequence[StoredDelivery], now: datetime) -> int:
+    """Store what is new, then give it the state that it had."""
+    rows = {
+        one.key: NewDelivery(
+            key=read_key(one.key),
+            kind=one.kind,
+            received_at=one.received_at,
+            body=one.body,
+            headers=one.headers,
+            molecule_id=one.molecule_id,
+            body_at=one.body_at,
+        )
+        for one in batch
+    }
+    stored = store_batch(connection, list(rows.values()))
+    was = {read_key(one.key): one for one in batch}
+    new = [row.key for row, is_new in zip(rows.values(), stored, strict=True) if is_new]
+    for seq, key in connection.execute(
+        select(deliveries.c.seq, deliveries.c.key).where(deliveries.c.key.in_(new))
+    ).all():
+        values = _state_of(was[bytes(key)], now)
+        connection.execute(update(work).where(work.c.seq == seq).values(values))
+        if not was[bytes(key)].body:
+            connection.execute(update(deliveries).where(deliveries.c.seq == seq).values(body=None))
+    return len(new)
+
+
+def _state_of(one: StoredDelivery, now: datetime) -> dict[str, Any]:
+    is_over = one.state in ("done", "dead")
+    return {
+        "state": one.state if is_over else "waiting",
+        "due_at": None if is_over else to_microseconds(one.due_at or now),
+        "attempts": one.attempts,
+        "reason": one.reason,
+        "traceback": one.traceback,
+        "finished_at": to_microseconds(one.finished_at) if is_over and one.finished_at else None,
+    }
+
+
+def _read_line(line: bytes, number: int) -> StoredDelivery:
+    try:
+        read = _decode_line(line)
+        body = b64decode(read.body, validate=True)
+        if not _is_whole(read):
+            raise ValueError("a time has no offset")  # noqa: TRY301
+        read_key(read.key)
+    except (msgspec.DecodeError, UnicodeDecodeError, Base64Error, ValueError, RecursionError) as error:
+        msg = f"line {number} is no exported delivery: {error}"
+        raise RuleError(msg, path=f"line {number}", rule="format") from None
+    assert read.kind in KINDS
+    return StoredDelivery(
+        seq=0,
+        key=read.key,
+        kind=read.kind,
+        molecule_id=read.molecule_id,
+        received_at=read.received_at,
+        body_at=read.body_at,
+        headers=read.headers,
+        body=body,
+        state=read.state,
+        attempts=read.attempts,
+        due_at=read.due_at,
+        reason=read.reason,
+        traceback=read.traceback,
+        finished_at=read.finished_at,
+    )
+
+
+def _is_whole(line: _Line) -> bool:
+    times = (line.received_at, line.body_at, line.due_at, line.finished_at)
+    return all(when is None or when.tzinfo is not None for when in times)

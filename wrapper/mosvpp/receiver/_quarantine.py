@@ -1,0 +1,87 @@
+"""A ring of the latest deliveries whose sender was not recognised.
+
+Molecule documents no redelivery, so a wrong secret in our own configuration would cost data. What is
+refused can therefore be kept aside. It has no part in deduplication: a stranger must not be able to make
+the genuine delivery look like a repetition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, delete, func, insert, select
+
+from ._storing import store_batch
+from ._tables import quarantine
+from .deliveries import Kind, describe, from_microseconds, to_microseconds
+
+__all__ = ["RING_SIZE", "Quarantined", "keep", "kept", "release"]
+
+RING_SIZE = 1000
+
+
+class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that was answered with 401 and kept; `reason` is why the sender was not recognised."""
+
+    seq: int
+    kind: Kind
+    received_at: datetime
+    reason: str
+    headers: dict[str, str]
+    body: bytes
+    delivery_id: bytes | None = None
+
+    def __repr__(self) -> str:
+        size = len(self.body)
+        return f"Quarantined(seq={self.seq}, kind={self.kind!r}, reason={self.reason!r}, body=<{size} bytes>)"
+
+
+def keep(connection: Connection, stranger: Quarantined) -> None:
+    """Put one in, and the oldest out."""
+    values = {
+        "kind": stranger.kind,
+        "received_at": to_microseconds(stranger.received_at),
+        "reason": stranger.reason,
+        "headers": msgspec.json.encode(stranger.headers).decode(),
+        "body": stranger.body,
+        "delivery_id": stranger.delivery_id,
+    }
+    connection.execute(insert(quarantine).values(values))
+    newest = select(func.max(quarantine.c.seq)).scalar_subquery()
+    connection.execute(delete(quarantine).where(quarantine.c.seq <= newest - RING_SIZE))
+
+
+def kept(connection: Connection, seqs: Sequence[int] | None = None) -> list[Quarantined]:
+    """Those in the ring, or some of them, oldest first."""
+    found = select(quarantine).order_by(quarantine.c.seq)
+    if seqs is not None:
+        found = found.where(quarantine.c.seq.in_(seqs))
+    return [
+        Quarantined(
+            seq=row.seq,
+            kind=row.kind,
+            received_at=from_microseconds(row.received_at),
+            reason=row.reason,
+            headers=msgspec.json.decode(row.headers, type=dict[str, str]),
+            body=bytes(row.body),
+            delivery_id=None if row.delivery_id is None else bytes(row.delivery_id),
+        )
+        for row in connection.execute(found)
+    ]
+
+
+def release(connection: Connection, seqs: Sequence[int]) -> int:
+    """Move some into the inbox, with the time at which they arrived."""
+    freed = kept(connection, seqs)
+    if freed:
+        store_batch(
+            connection,
+            [
+                describe(one.kind, one.body, one.headers, now=one.received_at, delivery_id=one.delivery_id)
+                for one in freed
+            ],
+        )
+        connection.execute(delete(quarantine).where(quarantine.c.seq.in_([one.seq for one in freed])))
+    return len(freed)

@@ -1,0 +1,92 @@
+"""The tables of the inbox.
+
+A delivery is written once and not changed: `mosvpp_deliveries`. What becomes of it changes often and is
+small: `mosvpp_work`. So what is heavy to write stays append-only, and the index that workers look into
+holds only what is left to do. Times are microseconds since 1970.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+
+from mosvpp.store import Schema
+
+__all__ = ["ORDERING_INDEX", "SCHEMA", "deliveries", "marks", "quarantine", "sites", "work"]
+
+_tables = MetaData()
+_Seq = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts by itself in SQLite
+
+deliveries = Table(
+    "mosvpp_deliveries",
+    _tables,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("key", LargeBinary, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("molecule_id", Text),
+    Column("received_at", BigInteger, nullable=False),
+    Column("body_at", BigInteger),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary),  # NULL: purged, the key stays to recognise repetitions
+)
+
+# `due_at` is when a delivery may be handed out (next). A lease pushes it to the lease's end, so that what a
+# crashed worker held comes back by itself; NULL means that nothing is left to do. `token` changes with each
+# lease.
+work = Table(
+    "mosvpp_work",
+    _tables,
+    Column("seq", _Seq, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("molecule_id", Text),
+    Column("state", Text, nullable=False),
+    Column("due_at", BigInteger),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("token", BigInteger),
+    Column("worker", Text),
+    Column("reason", Text),
+    Column("traceback", Text),
+    Column("finished_at", BigInteger),
+)
+_unfinished = work.c.due_at.is_not(None)
+Index(
+    "mosvpp_work_due",
+    work.c.kind,
+    work.c.due_at,
+    work.c.seq,
+    sqlite_where=_unfinished,
+    postgresql_where=_unfinished,
+)
+_dead = work.c.state == "dead"
+Index("mosvpp_work_dead", work.c.seq, sqlite_where=_dead, postgresql_where=_dead)
+
+# Costs as much as all else of an insertion, so that it is made when a worker first asks for order within a
+# site.
+ORDERING_INDEX = "mosvpp_work_site ON mosvpp_work (molecule_id, seq) WHERE due_at IS NOT NULL"
+
+sites = Table(
+    "mosvpp_sites",
+    _tables,
+    Column("molecule_id", Text, primary_key=True),
+    Column("last_push_at", BigInteger, nullable=False),
+)
+
+marks = Table(
+    "mosvpp_inbox_marks",
+    _tables,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+quarantine = Table(
+    "mosvpp_quarantine",
+    _tables,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("delivery_id", LargeBinary),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+SCHEMA = Schema("inbox", _tables)

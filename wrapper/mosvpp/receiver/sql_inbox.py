@@ -1,0 +1,298 @@
+"""The inbox on SQLite or PostgreSQL, and the one in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias, TypeVar, Unpack, cast
+
+from sqlalchemy import Connection
+
+from mosvpp.clock import Clock
+from mosvpp.drift import OnDrift
+from mosvpp.errors import StoreError
+from mosvpp.store import Database, GroupCommit, Pending
+
+from . import _inspection, _interchange, _quarantine, _queue
+from ._inspection import Backlog, Site
+from ._quarantine import Quarantined
+from ._queue import Claim, Verdict
+from ._storing import store_batch
+from ._tables import ORDERING_INDEX, SCHEMA, marks
+from .deliveries import Filter, Kind, NewDelivery, StoredDelivery
+from .inbox import Inbox
+
+__all__ = ["DEDUPLICATED_FOR", "MemoryInbox", "SqlInbox"]
+
+R = TypeVar("R")
+
+DEDUPLICATED_FOR = timedelta(days=7)
+
+
+class _Finish(NamedTuple):
+    delivery: StoredDelivery
+
+
+_Task: TypeAlias = "NewDelivery | _Finish | Claim | Callable[[Connection], Any]"
+_Lane: TypeAlias = "GroupCommit[_Task, Any]"
+
+
+class _Lanes(NamedTuple):
+    """Who commits: one thread for SQLite, which has one writer; for PostgreSQL a second one for workers."""
+
+    receiving: _Lane
+    working: _Lane
+    pid: int
+
+    def close(self) -> None:
+        self.receiving.close()
+        self.working.close()
+
+
+class SqlInbox(Inbox):
+    """The inbox in a SQLite file (one machine) or a PostgreSQL database (many).
+
+        inbox = SqlInbox("sqlite:///inbox.db")        # or postgresql://user@host/name
+
+    Many deliveries share one commit, and each is acknowledged after it. A SQLite file belongs on a local
+    disk. Several processes may use one store; their clocks should agree within a few seconds. See `Inbox`
+    for the rest.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        on_drift: OnDrift | None = None,
+        statuses: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        tracer: Any = None,
+    ) -> None:
+        super().__init__(on_drift=on_drift, statuses=statuses, clock=clock, tracer=tracer)
+        self._database = Database(url, SCHEMA)
+        self._opening = threading.Lock()
+        self._lanes: _Lanes | None = None
+        self._has_ordering_index = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._database!r})"
+
+    # Opening
+
+    def open(self) -> None:  # noqa: D102  see Inbox
+        self._open_lanes()
+
+    def close(self) -> None:  # noqa: D102
+        with self._opening:
+            lanes, self._lanes = self._lanes, None
+            if lanes is not None:
+                lanes.close()
+                self._database.close()
+
+    def _open_lanes(self) -> _Lanes:
+        lanes = self._lanes
+        if lanes is not None and lanes.pid == os.getpid():
+            return lanes
+        with self._opening:
+            # A forked process has what its parent had, except the threads.
+            if self._lanes is None or self._lanes.pid != os.getpid():
+                self._database.open()
+                receiving: _Lane = GroupCommit(self._commit, name="mosvpp-receiving")
+                if self._database.dialect == "sqlite":
+                    working = receiving
+                else:
+                    working = GroupCommit(self._commit, name="mosvpp-working")
+                self._lanes = _Lanes(receiving, working, os.getpid())
+            return self._lanes
+
+    def _commit(self, tasks: Sequence[_Task]) -> Sequence[Any]:
+        """Everything that waited, in one transaction. It may be done twice, see `Database.commit`."""
+        new = [task for task in tasks if isinstance(task, NewDelivery)]
+        finished = [task.delivery for task in tasks if isinstance(task, _Finish)]
+        if not self._has_ordering_index and any(isinstance(task, Claim) and task.in_order for task in tasks):
+            # Not in the transaction: PostgreSQL makes it without stopping those who store.
+            self._has_ordering_index = self._database.create_index(ORDERING_INDEX)
+        stored: list[bool] = []
+
+        def write(connection: Connection) -> list[Any]:
+            stored[:] = store_batch(connection, new) if new else []
+            held = _queue.finish(connection, finished, self.now()) if finished else set[int]()
+            was_new = iter(stored)
+            return [self._result(task, connection, was_new, held) for task in tasks]
+
+        results = self._database.commit(write)
+        if new:
+            self._count(new, stored)
+            self.bell.ring()
+        return results
+
+    def _result(self, task: _Task, connection: Connection, was_new: Iterator[bool], held: set[int]) -> object:
+        if isinstance(task, NewDelivery):
+            return next(was_new)
+        if isinstance(task, _Finish):
+            return task.delivery.seq in held
+        if isinstance(task, Claim):
+            return _queue.lease(connection, task, self.now())
+        return task(connection)
+
+    def _count(self, new: list[NewDelivery], stored: list[bool]) -> None:
+        fresh = Counter(one.kind for one, is_new in zip(new, stored, strict=True) if is_new)
+        again = Counter(one.kind for one, is_new in zip(new, stored, strict=True) if not is_new)
+        self.counters.count_batch(cast("Counter[str]", fresh), cast("Counter[str]", again))
+
+    def _do(self, work: Callable[[Connection], R]) -> Pending[R]:
+        return self._open_lanes().working.submit(work)
+
+    # Storing
+
+    def put(self, delivery: NewDelivery) -> Pending[bool]:  # noqa: D102
+        return self._open_lanes().receiving.submit(delivery, size=len(delivery.body))
+
+    def check(self) -> Pending[None]:  # noqa: D102
+        def write(connection: Connection) -> None:
+            connection.execute(marks.delete().where(marks.c.name == "check"))
+            connection.execute(marks.insert().values(name="check", value=0))
+
+        return self._open_lanes().receiving.submit(write)
+
+    # Handing out
+
+    def claim(self, claim: Claim) -> Pending[list[StoredDelivery]]:  # noqa: D102
+        return self._open_lanes().working.submit(claim)
+
+    def finish(self, delivery: StoredDelivery) -> Pending[bool]:  # noqa: D102
+        return self._open_lanes().working.submit(_Finish(delivery))
+
+    def settle(self, delivery: StoredDelivery, verdict: Verdict) -> Pending[bool]:  # noqa: D102
+        return self._do(lambda connection: _queue.settle(connection, delivery, verdict, self.now()))
+
+    def renew(self, handed: Sequence[StoredDelivery], lease: timedelta) -> Pending[set[int]]:  # noqa: D102
+        several = list(handed)
+        return self._do(lambda connection: _queue.renew(connection, several, self.now() + lease))
+
+    # Looking and tidying
+
+    def find(  # noqa: D102
+        self, *, newest_first: bool = False, limit: int | None = None, **wanted: Unpack[Filter]
+    ) -> Iterator[StoredDelivery]:
+        conditions = _inspection.matching(wanted)
+        return self._pages(conditions, newest_first=newest_first, limit=limit)
+
+    def _pages(
+        self, conditions: list[Any], *, newest_first: bool, limit: int | None
+    ) -> Iterator[StoredDelivery]:
+        after, left = None, limit
+        self._open_lanes()
+        while left is None or left > 0:
+            size = _inspection.PAGE if left is None else min(left, _inspection.PAGE)
+            with self._database.read() as connection:
+                page = _inspection.page(
+                    connection, conditions, after=after, newest_first=newest_first, limit=size
+                )
+            yield from page
+            if len(page) < size:
+                return
+            after = page[-1].seq
+            left = None if left is None else left - len(page)
+
+    def requeue(self, **wanted: Unpack[Filter]) -> int:  # noqa: D102
+        chosen: Filter = wanted or {"state": "dead"}
+        conditions, now = _inspection.matching(chosen), self.now()
+        count = self._page_by_page(
+            lambda connection, after: _inspection.requeue_page(connection, conditions, after, now)
+        )
+        self.bell.ring()
+        return count
+
+    def purge(self, *, older_than: timedelta, **wanted: Unpack[Filter]) -> int:  # noqa: D102
+        now = self.now()
+        conditions = [
+            *_inspection.matching(wanted),
+            *_inspection.purgeable(now - older_than, wanted.get("state")),
+        ]
+        self._do(lambda connection: _inspection.roll_up(connection, now)).result()
+        return self._page_by_page(
+            lambda connection, after: _inspection.purge_page(
+                connection, conditions, after, now - DEDUPLICATED_FOR
+            )
+        )
+
+    def _page_by_page(self, step: Callable[..., tuple[int, int | None]]) -> int:
+        """Many small transactions, so that receiving goes on between them."""
+        total, after = 0, cast("int | None", 0)
+        while after is not None:
+            count, after = self._do(partial(step, after=after)).result()
+            total += count
+        return total
+
+    def backlog(self) -> dict[str, Backlog]:  # noqa: D102
+        self._open_lanes()
+        with self._database.read() as connection:
+            return _inspection.backlog(connection)
+
+    def sites(self) -> list[Site]:  # noqa: D102
+        def look(connection: Connection) -> list[Site]:
+            _inspection.roll_up(connection, self.now())
+            return _inspection.all_sites(connection)
+
+        return self._do(look).result()
+
+    def silent(self, *, older_than: timedelta) -> list[Site]:  # noqa: D102
+        since = self.now() - older_than
+        return [site for site in self.sites() if site.last_push_at < since]
+
+    def restore(self, batch: Sequence[StoredDelivery]) -> int:  # noqa: D102
+        several = list(batch)
+        return self._do(lambda connection: _interchange.restore(connection, several, self.now())).result()
+
+    # The quarantine
+
+    def quarantine(  # noqa: D102
+        self, kind: Kind, body: bytes, headers: dict[str, str], *, reason: str, delivery_id: bytes | None
+    ) -> None:
+        stranger = Quarantined(
+            seq=0,
+            kind=kind,
+            received_at=self.now(),
+            reason=reason,
+            headers=headers,
+            body=body,
+            delivery_id=delivery_id,
+        )
+
+        def keep(connection: Connection) -> None:
+            _quarantine.keep(connection, stranger)
+
+        with contextlib.suppress(StoreError):  # strangers wait for nothing, and are told nothing
+            self._do(keep)
+            self.counters.count_quarantined()
+
+    def quarantined(self) -> list[Quarantined]:  # noqa: D102
+        self._open_lanes()
+        with self._database.read() as connection:
+            return _quarantine.kept(connection)
+
+    def release(self, seqs: Sequence[int]) -> int:  # noqa: D102
+        several = list(seqs)
+        count = self._do(lambda connection: _quarantine.release(connection, several)).result()
+        self.bell.ring()
+        return count
+
+
+class MemoryInbox(SqlInbox):
+    """An inbox for tests: it behaves as `SqlInbox`, and is gone when it is closed."""
+
+    def __init__(
+        self,
+        *,
+        on_drift: OnDrift | None = None,
+        statuses: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        tracer: Any = None,
+    ) -> None:
+        super().__init__(Database.MEMORY, on_drift=on_drift, statuses=statuses, clock=clock, tracer=tracer)

@@ -1,0 +1,25 @@
+"""Durable rows: what the inbox and other parts that must not forget stand on (extra `receiver`).
+
+    failures      errors of the database and of its driver, as `StoreError`
+    schemas       versions of a schema, and the steps from one to the next
+    database      one SQLite file or one PostgreSQL database, made safe and brought up to date when it is
+    opened group_commit  many callers, one transaction: what waits is written together
+
+This package knows nothing of deliveries or dispatches. SQLAlchemy 2.1 Core does the talking.
+"""
+
+from __future__ import annotations
+
+try:
+    import sqlalchemy  # noqa: F401  asked for here, so that one sentence tells what is missing
+except ModuleNotFoundError as error:
+    if error.name != "sqlalchemy":
+        raise
+    msg = "storing needs SQLAlchemy, which comes with an extra: pip install 'mosvpp[receiver]'"
+    raise ImportError(msg, name="sqlalchemy") from None
+
+from .database import Database, Dialect
+from .group_commit import GroupCommit, Pending
+from .schemas import Migration, Schema
+
+__all__ = ["Database", "Dialect", "GroupCommit", "Migration", "Pending", "Schema"]
