@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import commands, errors, signatures, webhooks
+    from ._answers import Answer
     from ._contract import CONTRACT_VERSION
     from ._requests import Request
     from .client import AsyncClient, Client
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives.
 _HOMES = {
+    "Answer": "_answers",
     "AsyncClient": "client",
     "CONTRACT_VERSION": "_contract",
     "Certainty": "receipts",
@@ -68,6 +70,7 @@ _MODULES = frozenset({"commands", "errors", "signatures", "webhooks"})
 __all__ = [
     "CONTRACT_VERSION",
     "MW",
+    "Answer",
     "AsyncClient",
     "Certainty",
     "Client",
@@ -104,17 +107,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name from its home, once."""
-    if name in _MODULES:
-        value: object = import_module(f".{name}", __name__)
-    elif name in _HOMES:
-        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    else:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # type checkers know the names from above, and so find misspelt ones
+
+    def __getattr__(name: str) -> object:
+        """Load a public name from its home, once."""
+        if name in _MODULES:
+            value: object = import_module(f".{name}", __name__)
+        elif name in _HOMES:
+            value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        else:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextvars import ContextVar
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import anyio.lowlevel
 import httpcore
@@ -188,7 +188,8 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
 
 class _AsyncBackend(httpcore.AsyncNetworkBackend):
     def __init__(self) -> None:
-        self._backend = httpcore.AnyIOBackend()
+        # pyright sees only what httpcore puts in its place where anyio is missing.
+        self._backend = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
     async def connect_tcp(
         self,

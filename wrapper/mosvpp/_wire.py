@@ -162,16 +162,21 @@ def _insist_on_code(value: Any) -> None:
 
 
 def _device(read: models.SyncedDevice) -> Device:
-    words: Any = read.capabilities
-    listed = not isinstance(words, Unset) and words is not None
-    if listed and not isinstance(words, list):
-        raise TypeError("capabilities is no list")
     return Device(
         device_id=_required(read.device_id),
         device_type=read.device_type,
         name=_text(read.name),
-        capabilities=tuple(_required(word) for word in words) if listed else None,
+        capabilities=_texts(read.capabilities),
     )
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    """A list of texts that may be missing or null."""
+    if value is None or isinstance(value, Unset):
+        return None
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r:.80} is no list")
+    return tuple(_required(item) for item in value)
 
 
 def _text(value: Any) -> str | None:

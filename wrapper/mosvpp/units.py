@@ -144,6 +144,6 @@ def power_of(value: object, *, path: str) -> Power:
     raise RuleError(msg, path=path, rule="type", evidence=("units.power_unit",))
 
 
-w = Power(1, "w")
-kW = Power(1, "kW")  # noqa: N816  the unit's own spelling
+w: Power = Power(1, "w")
+kW: Power = Power(1, "kW")  # noqa: N816  the unit's own spelling
 MW = Power(1, "MW")
