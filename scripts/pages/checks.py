@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -79,7 +80,10 @@ class _Reader(HTMLParser):
 def faults(site: Path, contents: list[Page]) -> list[str]:
     """Everything that is wrong with a site."""
     sources = load()
-    htmls = {path.relative_to(site).as_posix(): _read(path) for path in sorted(site.rglob("*.html"))}
+    htmls = {
+        path.relative_to(site).as_posix(): _read(path.read_text("utf-8"))
+        for path in sorted(site.rglob("*.html"))
+    }
     return [
         *_links(site, htmls),
         *_external(site, htmls),
@@ -105,9 +109,10 @@ def stale(site: Path, fresh: Path) -> list[str]:
     ]
 
 
-def _read(path: Path) -> Html:
+@lru_cache(maxsize=256)
+def _read(text: str) -> Html:
     reader = _Reader()
-    reader.feed(path.read_text("utf-8"))
+    reader.feed(text)
     return reader.html
 
 
@@ -198,7 +203,7 @@ def _hand_written(contents: list[Page]) -> Iterator[str]:
             text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
             for heading in re.findall(r"^#+ .*$", text, re.MULTILINE):
                 if not re.search(r"\{ #[\w.-]+ \}$", heading):
-                    yield f"spec/docs/{name}: the heading {heading!r} has no anchor of its own; add {{ #a-name }}"
+                    yield f"spec/docs/{name}: no anchor for {heading!r}; add {{ #a-name }} behind it"
 
 
 def _twins(site: Path, contents: list[Page]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 from . import packed, samples
-from .sources import Sources
+from .sources import Sources, statuses
 
 _TEMPLATES = Path(__file__).parent / "templates"
 PAGES = {"openapi": "Calls of the partner", "asyncapi": "Webhooks of Molecule"}
@@ -32,9 +32,23 @@ def write(folder: Path, sources: Sources) -> None:
         document = deepcopy(getattr(sources, name))
         if name == "openapi":
             _for_trying(document, sources)
+        _mark(document, sources)
         # A closing tag inside the JSON would end the script.
         text = json.dumps(document, ensure_ascii=False).replace("</", "<\\/")
         (folder / f"{name}.html").write_text(template.render(title=title, document=text, name=name), "utf-8")
+
+
+def _mark(node: Any, sources: Sources) -> None:
+    """Say behind each description how surely it is known; the console shows no keys of ours."""
+    if isinstance(node, dict):
+        ids = node.get("x-evidence", [])
+        if ids and isinstance(node.get("description"), str):
+            marks = ", ".join(statuses([sources.facts[fact] for fact in ids]))
+            node["description"] += f" *({marks})*"
+        node = list(node.values())
+    if isinstance(node, list):
+        for value in node:
+            _mark(value, sources)
 
 
 def _for_trying(document: dict[str, Any], sources: Sources) -> None:

@@ -16,7 +16,7 @@ from mosvpp.statuses import status_words
 
 from . import lifecycle, readings, reference, samples
 from .fields import Table
-from .sources import ROOT, SPEC, STATUSES, Call, Example, Fact, Sources, Webhook, resolve
+from .sources import ROOT, SPEC, STATUSES, Call, Example, Sources, Webhook, resolve, statuses
 from .versions import documents, versions
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -82,11 +82,6 @@ class Renderer:
         environment.globals = {**self._env.globals, "root": root, "sources": self.sources}
         text = environment.get_template(template).render(title=title, **values)
         return Page(path, title, section, text)
-
-
-def statuses(facts: list[Fact]) -> list[str]:
-    """The statuses among facts, the surest first."""
-    return [status for status in STATUSES if any(fact.status == status for fact in facts)]
 
 
 def inline(text: str) -> Markup:

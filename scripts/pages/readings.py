@@ -15,6 +15,7 @@ from mosvpp.signatures import SharedHeaders
 from .samples import SITE
 from .sources import Call, Example, Webhook
 
+HOUR = timedelta(hours=1)
 _START = datetime(2024, 1, 5, tzinfo=UTC)
 _EVENT_ID = "8A7DA4D3-5AD6-42F6-BCAD-6194BBD2F68D"
 
@@ -52,7 +53,7 @@ def _ask(call: Call, reply: Any, transport: httpx.BaseTransport) -> Any:
 
 
 def _slot(event_id: str) -> EventSlot:
-    return shed(5 * kW, start=_START, duration=timedelta(hours=1), priority=50, event_id=event_id)
+    return shed(5 * kW, start=_START, duration=HOUR, priority=50, event_id=event_id)
 
 
 def of_delivery(webhook: Webhook, example: Example) -> str:
@@ -67,6 +68,11 @@ def of_delivery(webhook: Webhook, example: Example) -> str:
     if isinstance(delivery, DataPush):
         return f"`DataPush` with {len(delivery.devices)} devices"
     return f"`UnknownDelivery`: {delivery.reason}"
+
+
+def far_ahead() -> datetime:
+    """A start that no wait between attempts reaches."""
+    return datetime.now(UTC) + 24 * HOUR
 
 
 class Hurried(SystemClock):
@@ -93,7 +99,7 @@ _ACCEPTED = b'{"status": "accepted"}'
 _REJECTED = b'{"status": "rejected"}'
 _WAIT = {"Retry-After": "1"}
 _REFUSALS = (400, 401, 403, 404, 409, 422)
-_THRICE = "three attempts, then this"
+THRICE = "three attempts, then this"
 
 _POST = [
     Situation("An acceptance that decodes", "receipt", "accepted", "no need", [(200, {}, _ACCEPTED)]),
@@ -116,7 +122,7 @@ _POST = [
         "429, or 503 with Retry-After",
         "RejectedError",
         "the server says that it did nothing",
-        _THRICE,
+        THRICE,
         [(429, {}, _PROBLEM), (503, _WAIT, _PROBLEM)],
     ),
     Situation(
@@ -133,7 +139,7 @@ _POST = [
         "no",
         failure=httpx.ReadTimeout,
     ),
-    Situation("No connection", "UnreachableError", "nothing was sent", _THRICE, failure=httpx.ConnectError),
+    Situation("No connection", "UnreachableError", "nothing was sent", THRICE, failure=httpx.ConnectError),
     Situation("A redirect", "UnexpectedResponseError", "not here", "no", [(302, {"Location": "/"}, b"")]),
 ]
 _GET = [
@@ -158,12 +164,12 @@ _GET = [
         "429, or 503 with Retry-After",
         "RejectedError",
         "refused",
-        _THRICE,
+        THRICE,
         [(429, {}, _PROBLEM), (503, _WAIT, b"")],
     ),
-    Situation("Any other 5xx", "UnexpectedResponseError", "nothing changed", _THRICE, [(500, {}, _PROBLEM)]),
-    Situation("No connection", "UnreachableError", "nothing changed", _THRICE, failure=httpx.ConnectError),
-    Situation("No answer in time", "UnreachableError", "nothing changed", _THRICE, failure=httpx.ReadTimeout),
+    Situation("Any other 5xx", "UnexpectedResponseError", "nothing changed", THRICE, [(500, {}, _PROBLEM)]),
+    Situation("No connection", "UnreachableError", "nothing changed", THRICE, failure=httpx.ConnectError),
+    Situation("No answer in time", "UnreachableError", "nothing changed", THRICE, failure=httpx.ReadTimeout),
     Situation(
         "A redirect", "UnexpectedResponseError", "nothing changed", "no", [(302, {"Location": "/"}, b"")]
     ),

@@ -11,7 +11,8 @@ import typer.main
 from mosvpp.cli.app import app
 from mosvpp.cli.exits import MEANINGS
 
-# Page: title, introduction, and what stands on it. That no public name is missing is checked (checks.names).
+# Page: title, introduction, and what stands on it. Public names that are not listed come last on the page of
+# their module, so that none is missing.
 SDK: dict[str, tuple[str, str, list[str]]] = {
     "client": (
         "Client",
@@ -24,7 +25,7 @@ SDK: dict[str, tuple[str, str, list[str]]] = {
                 "mosvpp.RetryPolicy",
                 "mosvpp.Timeout",
             ),
-            *("mosvpp.clock.Clock", "mosvpp.clock.SystemClock"),
+            *("mosvpp.clock.Clock", "mosvpp.clock.SystemClock", "mosvpp.CONTRACT_VERSION"),
         ],
     ),
     "dispatch": (
@@ -100,6 +101,16 @@ SDK: dict[str, tuple[str, str, list[str]]] = {
 }
 
 
+_LAST = {
+    "mosvpp": "client",
+    "mosvpp.commands": "commands",
+    "mosvpp.errors": "errors",
+    "mosvpp.signatures": "webhooks",
+    "mosvpp.webhooks": "webhooks",
+    "mosvpp_sandbox": "sandbox",
+}
+
+
 def public_names() -> list[str]:
     """Every name that a partner may import, by the path that the documentation uses."""
     names = []
@@ -123,14 +134,16 @@ def public(path: str) -> Any:
 
 def sdk_pages() -> list[tuple[str, str, str]]:
     """Name, title and Markdown of each page; mkdocstrings fills it in."""
-    return [
-        (
-            name,
-            title,
-            "\n".join([f"# {title} {{ #sdk-{name} }}", "", text, "", *(f"::: {item}\n" for item in items)]),
-        )
-        for name, (title, text, items) in SDK.items()
-    ]
+    listed = {item for _, _, items in SDK.values() for item in items}
+    others: dict[str, list[str]] = {}
+    for path in public_names():
+        if path not in listed:
+            others.setdefault(_LAST.get(path.rpartition(".")[0], "client"), []).append(path)
+    pages = []
+    for name, (title, text, items) in SDK.items():
+        directives = [f"::: {item}\n" for item in [*items, *others.get(name, [])]]
+        pages.append((name, title, "\n".join([f"# {title} {{ #sdk-{name} }}", "", text, "", *directives])))
+    return pages
 
 
 def cli_page() -> str:

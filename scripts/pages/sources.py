@@ -201,6 +201,11 @@ class Sources:
         return uses
 
 
+def statuses(facts: list[Fact]) -> list[str]:
+    """The statuses among facts, the surest first."""
+    return [status for status in STATUSES if any(fact.status == status for fact in facts)]
+
+
 def resolve(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     """Follow a `$ref` inside the document; what stands beside it wins."""
     reference = node.get("$ref")

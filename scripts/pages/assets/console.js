@@ -4,6 +4,20 @@ const content = JSON.parse(document.getElementById("document").textContent);
 const local = ["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
 if (local && content.openapi) content.servers[0].url = `${location.origin}/v1/api/gateway`;
 
+// The samples are of 2024, and a sandbox refuses an event that has ended: begin at the next full hour, with new ids.
+if (content.openapi) {
+  const { DispatchSample, SiteCommandSample } = content.components.examples;
+  const start = Math.ceil(Date.now() / 3600e3) * 3600e3;
+  const instant = time => new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
+  DispatchSample.summary = "An event that begins at the next full hour";
+  Object.assign(DispatchSample.value.event_slots[0], {
+    event_id: crypto.randomUUID(),
+    start_time: instant(start),
+    end_time: instant(start + 3600e3),
+  });
+  SiteCommandSample.value.scmd_id = crypto.randomUUID();
+}
+
 Scalar.createApiReference("#console", {
   content,
   theme: "default",
@@ -14,9 +28,15 @@ Scalar.createApiReference("#console", {
   showDeveloperTools: "never",
   agent: { disabled: true },
   mcp: { disabled: true },
-  defaultHttpClient: { targetKey: "python", clientKey: "requests" },
-  authentication: {
-    preferredSecurityScheme: "partnerKey",
-    securitySchemes: { partnerKey: { value: "sandbox-key" } },
-  },
+  hiddenClients: true,
+  defaultOpenAllTags: true,
+  documentDownloadType: "none",
+  hideModels: false,
+  generateOperationSlug: operation => operation.operationId,
+  ...(content.openapi && {
+    authentication: {
+      preferredSecurityScheme: "partnerKey",
+      securitySchemes: { partnerKey: { value: "sandbox-key" } },
+    },
+  }),
 });

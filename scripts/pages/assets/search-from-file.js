@@ -6,28 +6,23 @@ if (location.protocol === "file:") {
       this.frame = document.createElement("iframe");
       this.frame.hidden = true;
       this.frame.title = "Search";
-      this.waiting = [];
-      // Inside the frame `postMessage` goes to this page, as it would in a worker.
-      this.frame.srcdoc =
-        `<script>self.postMessage = data => parent.postMessage({ worker: "search", data }, "*")<\/script>` +
-        `<script src="${url}"><\/script>`;
-      this.frame.addEventListener("load", () => {
-        this.ready = true;
-        this.waiting.splice(0).forEach(data => this.postMessage(data));
+      this.frame.srcdoc = "<!doctype html>";
+      this.inside = new Promise(resolve => {
+        this.frame.addEventListener("load", () => {
+          const inside = this.frame.contentWindow;
+          inside.postMessage = data => setTimeout(() => this.onmessage?.({ data: structuredClone(data) }));
+          const script = inside.document.createElement("script");
+          script.src = new URL(url, location);
+          script.addEventListener("load", () => resolve(inside));
+          inside.document.head.append(script);
+        });
       });
-      this.hear = event => {
-        if (event.source === this.frame.contentWindow && event.data?.worker === "search")
-          this.onmessage?.(new MessageEvent("message", { data: event.data.data }));
-      };
-      addEventListener("message", this.hear);
       document.body.append(this.frame);
     }
     postMessage(data) {
-      if (this.ready) this.frame.contentWindow.postMessage(data, "*");
-      else this.waiting.push(data);
+      this.inside.then(inside => inside.onmessage({ data: structuredClone(data) }));
     }
     terminate() {
-      removeEventListener("message", this.hear);
       this.frame.remove();
     }
   };

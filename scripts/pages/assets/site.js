@@ -27,5 +27,12 @@ for (const form of document.querySelectorAll("form.filter")) {
 const closeEvidence = except => {
   for (const open of document.querySelectorAll("details.evidence[open]")) if (open !== except) open.open = false;
 };
-addEventListener("keydown", event => event.key === "Escape" && closeEvidence());
+addEventListener("keydown", event => {
+  if (event.key !== "Escape") return;
+  closeEvidence();
+  // Shown by hover only: be quiet until the pointer has left.
+  const hovered = document.querySelector("details.evidence:hover");
+  hovered?.classList.add("quiet");
+  hovered?.addEventListener("pointerleave", () => hovered.classList.remove("quiet"), { once: true });
+});
 addEventListener("click", event => closeEvidence(event.target.closest("details.evidence")));

@@ -1,0 +1,285 @@
+"""The site in a real browser, with the network cut: what it shows, loads, finds and sends.
+
+Screenshots of every page, on a phone and on a desk, light and dark, are left in site-screenshots/ for people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from mosvpp_sandbox import Sandbox
+from pages import browser, packed, serve
+from pages.contents import pages
+from pages.sources import ROOT, load
+
+SCREENSHOTS = ROOT / "site-screenshots"
+DESK: Any = {"width": 1280, "height": 900}
+PHONE: Any = {"width": 390, "height": 844}
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    found = browser.find()
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=found.executable,
+            args=browser.ARGUMENTS,
+            env={**os.environ, **found.environment},
+        )
+        yield started
+        started.close()
+
+
+class Watched:
+    """A page, and what it asked for and complained about."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.page: Page = context.new_page()
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(message.text) if message.type in {"error", "warning"} else None
+            ),
+        )
+
+    def abroad(self, home: str) -> list[str]:
+        """What was asked of others than the site itself."""
+        return [url for url in self.requests if not url.startswith((home, "data:", "blob:", "about:"))]
+
+
+@pytest.fixture(scope="module")
+def screenshots() -> Path:
+    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
+    SCREENSHOTS.mkdir()
+    return SCREENSHOTS
+
+
+PAGES = [page.path.replace(".md", ".html") for page in pages(load())]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_from_a_disk_without_the_network(
+    chromium: Browser, site: Path, screenshots: Path, name: str
+) -> None:
+    """No request leaves the site, nothing complains or scrolls sideways; axe finds nothing, in both themes."""
+    context = chromium.new_context(viewport=DESK, color_scheme="light", offline=True, reduced_motion="reduce")
+    watched = Watched(context)
+    page = watched.page
+    page.goto((site / name).as_uri())
+    page.evaluate((packed.package("axe-core") / "axe.min.js").read_text("utf-8"))
+    for scheme, colours in (("light", "default"), ("dark", "slate")):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        expect(page.locator("body")).to_have_attribute("data-md-color-scheme", colours)
+        assert violations(page) == []
+        for size, viewport in (("desk", DESK), ("phone", PHONE)):
+            page.set_viewport_size(viewport)
+            assert page.evaluate(TOO_WIDE) <= 0, size
+            picture = f"{name.replace('/', '-').removesuffix('.html')}.{size}.{scheme}.png"
+            page.screenshot(path=screenshots / picture)
+        page.set_viewport_size(DESK)
+    assert watched.complaints == []
+    assert watched.abroad(site.as_uri()) == []
+    context.close()
+
+
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Without preload: axe would fetch the style sheets, which a page from a disk may not.
+AXE = "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations'], preload: false})"
+
+
+def violations(page: Page) -> list[str]:
+    """What axe has to say, in a line each."""
+    found = page.evaluate(AXE, WCAG)["violations"]
+    return [f"{entry['id']}: {[node['target'] for node in entry['nodes']][:3]}" for entry in found]
+
+
+def test_what_a_mark_says_is_shown_by_tap_and_by_key(chromium: Browser, site: Path) -> None:
+    context = chromium.new_context(viewport=PHONE, has_touch=True, offline=True)
+    page = context.new_page()
+    page.goto((site / "operations" / "submit_dispatch.html").as_uri() + "#request.event_slots.priority")
+    mark = page.locator('[id="request.event_slots.priority"] details.evidence')
+    says = mark.get_by_text("priority is a whole number from 1 to 99")
+    expect(says).to_be_hidden()
+    mark.locator("summary").tap()
+    expect(says).to_be_visible()
+    expect(mark.get_by_role("link", name="webhooks_dr")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(says).to_be_hidden()
+    mark.locator("summary").press("Enter")
+    expect(says).to_be_visible()
+    context.close()
+
+
+def test_what_a_mark_says_is_shown_on_hover(chromium: Browser, site: Path) -> None:
+    context = chromium.new_context(viewport=DESK, offline=True)
+    page = context.new_page()
+    page.goto((site / "operations" / "submit_dispatch.html").as_uri())
+    mark = page.locator('[id="request.event_slots.priority"] details.evidence')
+    mark.hover()
+    expect(mark.get_by_text("priority is a whole number from 1 to 99")).to_be_visible()
+    context.close()
+
+
+def test_a_page_can_be_read_without_javascript(chromium: Browser, site: Path) -> None:
+    context = chromium.new_context(viewport=DESK, offline=True, java_script_enabled=False)
+    page = context.new_page()
+    page.goto((site / "operations" / "submit_dispatch.html").as_uri())
+    mark = page.locator('[id="request.mode"] details.evidence')
+    mark.locator("summary").click()
+    expect(mark.get_by_text("mode is test or live")).to_be_visible()
+    expect(page.get_by_text("with Client() as client:").first).to_be_visible()
+    page.get_by_text("curl", exact=True).first.click()
+    expect(page.get_by_text("curl --fail-with-body").first).to_be_visible()
+    page.goto((site / "evidence.html").as_uri())
+    expect(page.locator("#ledger-table tbody tr").last).to_be_visible()
+    context.close()
+
+
+def test_search_works_from_a_disk(chromium: Browser, site: Path) -> None:
+    context = chromium.new_context(viewport=DESK, offline=True)
+    watched = Watched(context)
+    watched.page.goto((site / "index.html").as_uri())
+    search_and_follow(watched.page)
+    assert watched.complaints == []
+    assert watched.abroad(site.as_uri()) == []
+    context.close()
+
+
+def test_search_works_from_a_server(chromium: Browser, served: tuple[str, Sandbox]) -> None:
+    context = chromium.new_context(viewport=DESK)
+    watched = Watched(context)
+    watched.page.goto(f"{served[0]}/")
+    search_and_follow(watched.page)
+    assert watched.complaints == []
+    assert watched.abroad(served[0]) == []
+    context.close()
+
+
+def search_and_follow(page: Page) -> None:
+    dialog = page.get_by_role("combobox", name="Search")
+    while not dialog.is_visible():  # the button does nothing before the script of the theme has run
+        page.locator(".md-search__button").click()
+    dialog.fill("discharge")
+    hit = page.get_by_role("listbox", name="Search results").get_by_role("option").first
+    expect(hit).to_contain_text(re.compile("discharge", re.IGNORECASE))
+    before = page.url
+    hit.click()
+    page.wait_for_url(lambda url: url != before)
+    expect(page.locator("article")).to_contain_text(re.compile("discharge", re.IGNORECASE))
+
+
+def test_the_theme_can_be_switched_and_stays(chromium: Browser, site: Path) -> None:
+    context = chromium.new_context(viewport=DESK, color_scheme="light", offline=True)
+    page = context.new_page()
+    page.goto((site / "index.html").as_uri())
+    body = page.locator("body")
+    assert body.get_attribute("data-md-color-scheme") == "default"
+    page.get_by_title("Switch to light mode").click()
+    page.get_by_title("Switch to dark mode").click()
+    expect(body).to_have_attribute("data-md-color-scheme", "slate")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.goto((site / "lifecycle.html").as_uri())
+    expect(page.locator("body")).to_have_attribute("data-md-color-scheme", "slate")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
+    context.close()
+
+
+def test_the_ledger_can_be_filtered(chromium: Browser, site: Path) -> None:
+    context = chromium.new_context(viewport=DESK, offline=True)
+    page = context.new_page()
+    page.goto((site / "evidence.html").as_uri())
+    rows = page.locator("#ledger-table tbody tr")
+    everything = rows.count()
+    page.get_by_label("Mark").select_option("unknown")
+    shown = rows.filter(visible=True)
+    assert 0 < shown.count() < everything
+    assert set(shown.locator("td .chip").all_inner_texts()) == {"unknown"}
+    page.get_by_role("searchbox", name="Search").fill("ramp")
+    expect(shown).to_have_count(1)
+    expect(page.locator("form.filter output")).to_have_text(f"1 of {everything}")
+    context.close()
+
+
+def test_every_code_block_has_a_copy_button(chromium: Browser, site: Path) -> None:
+    context = chromium.new_context(viewport=DESK, offline=True)
+    page = context.new_page()
+    for name in ("index.html", "operations/submit_dispatch.html", "guides/testing.html", "sdk/client.html"):
+        page.goto((site / name).as_uri())
+        blocks = page.locator("article pre > code")
+        assert blocks.count()
+        without = page.evaluate(
+            "[...document.querySelectorAll('article pre')].filter(pre => !pre.parentElement"
+            ".querySelector('.md-clipboard, [data-md-type=\"copy\"]')).length"
+        )
+        assert without == 0, name
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def served(site: Path) -> Iterator[tuple[str, Sandbox]]:
+    """What `scripts/docs.py --serve` serves."""
+    with Sandbox() as vpp, socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(serve.application(site, vpp), log_level="warning", lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", vpp
+        server.should_exit = True
+        thread.join()
+
+
+def test_the_console_sends_a_dispatch_to_the_sandbox(
+    chromium: Browser, served: tuple[str, Sandbox], screenshots: Path
+) -> None:
+    url, _ = served
+    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    watched = Watched(context)
+    page = watched.page
+    page.goto(f"{url}/console/openapi.html#tag/dispatch/submit_dispatch")
+    operation = page.locator("section", has=page.get_by_role("heading", name="Submit dispatch events")).last
+    expect(operation.get_by_text("Python SDK").first).to_be_visible()
+    expect(operation.get_by_text("with Client() as client:").first).to_be_visible()
+    operation.get_by_role("button", name=re.compile("Test Request")).click()
+    page.screenshot(path=screenshots / "console-request.png")
+    with page.expect_response(re.compile(r"/v1/api/gateway/fecd0001c031e7e8/dr$")) as answered:
+        page.get_by_role("button", name=re.compile("^Send")).first.click()
+    receipt = answered.value.json()
+    assert answered.value.status == 200
+    assert receipt["event_slots"][0]["status"] == "accepted"
+    expect(page.get_by_text(receipt["message"]).first).to_be_visible()
+    page.screenshot(path=screenshots / "console-receipt.png")
+    assert watched.abroad(url) == []
+    assert watched.complaints == []
+    context.close()
+
+
+@pytest.mark.parametrize("name", ["openapi", "asyncapi"])
+def test_a_console_opens_without_the_network(
+    chromium: Browser, site: Path, screenshots: Path, name: str
+) -> None:
+    context = chromium.new_context(viewport=DESK, offline=True)
+    watched = Watched(context)
+    watched.page.goto((site / "console" / f"{name}.html").as_uri())
+    expect(watched.page.get_by_role("heading", name=re.compile("MosVPP partner")).first).to_be_visible()
+    watched.page.screenshot(path=screenshots / f"console-{name}.png")
+    assert watched.abroad(site.as_uri()) == []
+    assert watched.complaints == []
+    context.close()
