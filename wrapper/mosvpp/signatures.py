@@ -131,6 +131,11 @@ class SharedHeaders(_SecretKeeper):
     def __repr__(self) -> str:
         return f"SharedHeaders({self._names})"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The headers that hold secrets: whoever keeps headers leaves these out."""
+        return tuple(self._names.split(", "))
+
     def verify(self, body: bytes, headers: Headers, now: datetime) -> None:
         """Raise `AuthenticationError` unless all headers match; `body` and `now` do not matter."""
         matches = True

@@ -194,8 +194,8 @@ def _read_url(url: str) -> URL:
     if read.drivername != "sqlite":
         raise RuleError(f"{read.drivername} is no store that we know; {hint}", path="url", rule="enum")
     if read.database == ":memory:":
-        read = read.set(database=None)
-    if read.database is None and url != Database.MEMORY:
+        return make_url(Database.MEMORY)
+    if not read.database and url != Database.MEMORY:
         raise RuleError(f"the URL names no file; {hint}", path="url", rule="required")
     return read
 
