@@ -55,6 +55,7 @@ def static_steps(pyright: list[str]) -> dict[str, Step]:
         "names": Step([[python, "scripts/python_api.py"]], needs=("wrapper/mosvpp",)),
         "workflows": Step(workflow_checks(Path(python).parent), needs=(".github/workflows/check.yml",)),
         "generated": Step([[python, "scripts/regenerate.py", "--check"]], needs=("spec/openapi.yaml",)),
+        "docs": Step([[python, "scripts/docs.py", "--check"]], needs=("spec/docs",)),
     }
 
 

@@ -214,8 +214,13 @@ def _twins(site: Path, contents: list[Page]) -> Iterator[str]:
             yield f"{page.path}: no twin in Markdown"
         if f"({page.path})" not in listed.replace("<", "").replace(">", ""):
             yield f"{page.path}: not in llms.txt"
-        if page.title.strip("`") not in full:
+        heading = re.search(r"^# .+$", page.text, re.MULTILINE)
+        if heading is None or heading[0].split(" {")[0] not in full:
             yield f"{page.path}: not in llms-full.txt"
+    for file in sorted([*site.rglob("*.md"), site / "llms.txt", site / "llms-full.txt"]):
+        for link in dict.fromkeys(re.findall(r"\]\(<([^>#]+)(?:#[^>]*)?>\)", file.read_text("utf-8"))):
+            if "://" not in link and not (file.parent / link).is_file():
+                yield f"{file.relative_to(site).as_posix()}: dead link {link}"
 
 
 def _sizes(site: Path) -> Iterator[str]:

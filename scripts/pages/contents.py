@@ -136,7 +136,7 @@ def hand_written(path: str, section: str) -> Page:
     text = (DOCS / path).read_text("utf-8")
     title = re.search(r"^# (.+?)(?: \{.*\})?$", text, re.MULTILINE)
     assert title, path
-    return Page(path, title[1], section, text)
+    return Page(path, "Start" if path == "index.md" else title[1], section, text)
 
 
 def changelog() -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
+
+from mosvpp import errors
 
 from .sources import Fact, Sources
 
@@ -12,12 +16,20 @@ from .sources import Fact, Sources
 NO_ADDRESS = "https://site.invalid/"
 
 _TAG = re.compile(r"(<[^>]+>)")
-_FACT = re.compile(r"\b[a-z]+\.[a-z][a-z_0-9]+\b")
+_NAME = re.compile(r"(?<![\w.])(?:[a-z]+\.[a-z][a-z_0-9]+|[a-z]+_[a-z_]+|[A-Z][a-zA-Z]+Error)(?!\w|\.\w)")
 _NO_LINKS_IN = re.compile(r"<(a|pre|script|style|svg|h1|h2|h3|title|summary|nav|button)\b")
+
+
+class Target(NamedTuple):
+    """Where a name leads, from the root of the site."""
+
+    address: str
+    fact: Fact | None = None
 
 
 def finish(site: Path, sources: Sources) -> None:
     """Mend the pages of a site in place."""
+    names = targets(sources)
     for page in site.rglob("*.html"):
         root = "../" * len(page.relative_to(site).parent.parts)
         html = page.read_text("utf-8")
@@ -25,12 +37,29 @@ def finish(site: Path, sources: Sources) -> None:
         # From a disk, a link to a folder shows its files.
         html = re.sub(r'href="(\./\.\.(?:/\.\.)*|\.)/?"', r'href="\1/index.html"', html)
         start, article, rest = _article(html)
-        page.write_text(start + link_facts(article, root, sources.facts) + rest, "utf-8")
+        page.write_text(start + link_names(article, root, names) + rest, "utf-8")
+    _rebase(site / "llms-full.txt", site)
     for name in ("sitemap.xml", "sitemap.xml.gz"):  # it would be full of addresses that lead nowhere
         (site / name).unlink(missing_ok=True)
     index = (site / "search.json").read_text("utf-8")
     # A page from a disk may not fetch, but may load a script; the theme looks for this one.
     (site / "search.js").write_text(f"var __index = {index};\n", "utf-8")
+
+
+def _rebase(full: Path, site: Path) -> None:
+    """All twins in one file, with links that lead on from there."""
+    listed = re.findall(r"\]\(<([^>]+\.md)>\)", (site / "llms.txt").read_text("utf-8"))
+    texts = []
+    for name in listed:
+        folder = posixpath.dirname(name)
+
+        def moved(link: re.Match[str], folder: str = folder) -> str:
+            address = link[1]
+            local = not address.startswith("#") and "://" not in address
+            return f"](<{posixpath.normpath(posixpath.join(folder, address)) if local else address}>)"
+
+        texts.append(re.sub(r"\]\(<([^>]+)>\)", moved, (site / name).read_text("utf-8")))
+    full.write_text("\n\n".join(text.strip() for text in texts) + "\n", "utf-8")
 
 
 def _article(html: str) -> tuple[str, str, str]:
@@ -39,8 +68,16 @@ def _article(html: str) -> tuple[str, str, str]:
     return (html[:start], html[start:end], html[end:]) if start >= 0 else (html, "", "")
 
 
-def link_facts(html: str, root: str, facts: dict[str, Fact]) -> str:
-    """Turn ids of the ledger in running text into links that say how sure they are."""
+def targets(sources: Sources) -> dict[str, Target]:
+    """What is linked wherever its name stands: entries of the ledger, operations and errors."""
+    found = {fact.id: Target(f"evidence.html#{fact.id}", fact) for fact in sources.facts.values()}
+    found |= {call.id: Target(f"operations/{call.id}.html") for call in sources.calls}
+    found |= {webhook.id: Target(f"webhooks/{webhook.id}.html") for webhook in sources.webhooks}
+    return found | {name: Target(f"errors.html#{name}") for name in errors.__all__}
+
+
+def link_names(html: str, root: str, names: dict[str, Target]) -> str:
+    """Turn names in running text into links; those of the ledger say how sure they are."""
     pieces = _TAG.split(html)
     inside: list[str] = []
     for index, piece in enumerate(pieces):
@@ -51,15 +88,17 @@ def link_facts(html: str, root: str, facts: dict[str, Fact]) -> str:
             elif inside and piece == f"</{inside[-1]}>":
                 inside.pop()
         elif not inside:
-            pieces[index] = _FACT.sub(lambda found: _link(found[0], root, facts), piece)
+            pieces[index] = _NAME.sub(lambda found: _link(found[0], root, names), piece)
     return "".join(pieces)
 
 
-def _link(text: str, root: str, facts: dict[str, Fact]) -> str:
-    fact = facts.get(text)
-    if fact is None:
+def _link(text: str, root: str, names: dict[str, Target]) -> str:
+    target = names.get(text)
+    if target is None:
         return text
-    title = escape(f"{fact.status}: {fact.statement}", quote=True)
+    if target.fact is None:
+        return f'<a href="{root}{target.address}">{text}</a>'
+    title = escape(f"{target.fact.status}: {target.fact.statement}", quote=True)
     return (
-        f'<a class="fact fact-{fact.status}" href="{root}evidence.html#{fact.id}" title="{title}">{text}</a>'
+        f'<a class="fact fact-{target.fact.status}" href="{root}{target.address}" title="{title}">{text}</a>'
     )

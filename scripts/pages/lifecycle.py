@@ -10,7 +10,7 @@ from html import escape
 
 from .sources import Sources
 
-_WIDTH, _TOP, _STEP = 400, 76, 74
+_WIDTH, _TOP, _STEP = 400, 76, 84
 _LANES = {"partner": 62, "molecule": 338}
 _ROLE = 'role="group" aria-labelledby="lifecycle-title lifecycle-text" xmlns="http://www.w3.org/2000/svg"'
 _HEAD = 'marker-end="url(#arrow)"'
@@ -61,14 +61,14 @@ def _step(number: int, step: dict[str, str], sources: Sources) -> list[str]:
     middle = _WIDTH // 2
     lines = [
         f'<a href="{target(step)}">',
-        f'<rect class="hit" x="74" y="{y - 34}" width="252" height="64" rx="6"/>',
+        f'<rect class="hit" x="74" y="{y - 34}" width="252" height="74" rx="6"/>',
         f'<text class="title" x="{middle}" y="{y - 12}">{number}  {escape(step["title"])}</text>',
         f'<line class="{kind}" x1="{start + inward}" x2="{end - inward}" y1="{y}" y2="{y}" {_HEAD}/>',
         f'<text class="{style}" x="{middle}" y="{y + 18}">{escape(name)}</text>',
         "</a>",
     ]
     if guessed:
-        lines.insert(-1, f'<text class="guessed" x="{middle}" y="{y + 31}">its shape is inferred</text>')
+        lines.insert(-1, f'<text class="guessed" x="{middle}" y="{y + 35}">its shape is inferred</text>')
     return lines
 
 

@@ -40,7 +40,11 @@ def package(name: str) -> Path:
             archive = _fetched(f"{name}@{wanted['version']}", wanted["integrity"], Path(scratch))
             with tarfile.open(archive) as tar:
                 tar.extractall(scratch, filter="data")
-            (Path(scratch) / "package").replace(target)
+            try:
+                (Path(scratch) / "package").replace(target)
+            except OSError:
+                if not target.exists():  # else another process was faster
+                    raise
     return target
 
 

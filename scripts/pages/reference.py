@@ -177,9 +177,7 @@ def command_names() -> list[str]:
 def _command(name: str, command: Any) -> list[str]:
     arguments = [param for param in command.params if param.param_type_name == "argument"]
     options = [param for param in command.params if param.param_type_name == "option"]
-    usage = " ".join(
-        ["mosvpp", name, *(argument.make_metavar(_context(command)) for argument in arguments), "[OPTIONS]"]
-    )
+    usage = " ".join(["mosvpp", name, *(_placeholder(argument) for argument in arguments), "[OPTIONS]"])
     lines = [
         f"## `mosvpp {name}` {{ #{name} }}",
         "",
@@ -190,20 +188,18 @@ def _command(name: str, command: Any) -> list[str]:
         "```",
         "",
     ]
-    lines += ["| | |", "|---|---|"]
+    lines += ["| argument or option | meaning |", "|---|---|"]
     for argument in arguments:
-        lines.append(
-            f"| `{argument.make_metavar(_context(command))}`{_anchor(name, argument)} | {_help(argument)} |"
-        )
+        lines.append(f"| `{_placeholder(argument)}`{_anchor(name, argument)} | {_help(argument)} |")
     for option in options:
         spelled = ", ".join(f"`{spelling}`" for spelling in [*option.opts, *option.secondary_opts])
-        metavar = "" if option.is_flag else f" `{option.make_metavar(_context(command))}`"
+        metavar = "" if option.is_flag else f" `{_placeholder(option)}`"
         lines.append(f"| {spelled}{metavar}{_anchor(name, option)} | {_help(option)} |")
     return [*lines, ""]
 
 
-def _context(command: Any) -> Any:
-    return command.make_context(command.name, [], resilient_parsing=True)
+def _placeholder(parameter: Any) -> str:
+    return str(parameter.metavar or parameter.name.upper())
 
 
 def _anchor(command: str, parameter: Any) -> str:

@@ -178,28 +178,6 @@ class Sources:
             if (example.operation, example.message) == (operation, message)
         ]
 
-    def used_by(self, fact: str) -> list[str]:
-        """The places in the documents that rest on a fact, as `document#/pointer`."""
-        return self._uses.get(fact, [])
-
-    @cached_property
-    def _uses(self) -> dict[str, list[str]]:
-        uses: dict[str, list[str]] = {}
-
-        def walk(node: Any, at: tuple[str, ...]) -> None:
-            if isinstance(node, dict):
-                for fact in node.get("x-evidence", []):
-                    uses.setdefault(fact, []).append("/".join(at))
-                for key, value in node.items():
-                    walk(value, (*at, str(key)))
-            elif isinstance(node, list):
-                for index, value in enumerate(node):
-                    walk(value, (*at, str(index)))
-
-        for name in ("openapi", "asyncapi", "arazzo"):
-            walk(getattr(self, name), (name,))
-        return uses
-
 
 def statuses(facts: list[Fact]) -> list[str]:
     """The statuses among facts, the surest first."""

@@ -152,13 +152,17 @@ def test_two_builds_are_the_same(site: Path, tmp_path: Path) -> None:
     assert checks.stale(again, site) == []
 
 
-def test_ids_of_the_ledger_become_links_in_running_text_only() -> None:
-    facts = load().facts
-    html = '<p>see push.answer_200.</p><pre>push.answer_200</pre><a href="#">push.answer_200</a>'
-    linked = finish.link_facts(html, "../", facts)
+def test_names_become_links_in_running_text_only() -> None:
+    names = finish.targets(load())
+    html = (
+        "<p>push.answer_200, RuleError</p><pre>push.answer_200</pre><a>sync_devices</a><code>push.gone</code>"
+    )
+    linked = finish.link_names(html, "../", names)
     assert linked.count('href="../evidence.html#push.answer_200"') == 1
-    assert linked.startswith('<p>see <a class="fact fact-documented"')
+    assert linked.startswith('<p><a class="fact fact-documented"')
     assert "documented: The partner must return 200 OK." in linked
+    assert '<a href="../errors.html#RuleError">RuleError</a>' in linked
+    assert linked.count("<a") == 3
 
 
 def test_every_field_has_its_evidence_beside_it(site: Path) -> None:
