@@ -112,7 +112,7 @@ def restore(connection: Connection, batch: Sequence[StoredDelivery], now: dateti
         )
         for one in batch
     }
-    stored = store_batch(connection, list(rows.values()))
+    stored = store_batch(connection, list(rows.values()), keep_order=True)
     was = {read_key(one.key): one for one in batch}
     new = [row.key for row, is_new in zip(rows.values(), stored, strict=True) if is_new]
     for seq, key in connection.execute(

@@ -37,13 +37,20 @@ _POSTGRESQL = f"""
 """  # noqa: S608  made of constants
 
 
-def store_batch(connection: Connection, batch: Sequence[NewDelivery]) -> list[bool]:
-    """Store what is new; for each of `batch`, whether it was. May be done twice."""
-    # In the order of their keys, so that two nodes never wait for each other in a circle.
-    rows = sorted((_row(delivery) for delivery in batch), key=_first)
-    new = (
-        _into_sqlite(connection, rows) if connection.dialect.name == "sqlite" else _into_pg(connection, rows)
-    )
+def store_batch(
+    connection: Connection, batch: Sequence[NewDelivery], *, keep_order: bool = False
+) -> list[bool]:
+    """Store what is new; for each of `batch`, whether it was. May be done twice.
+
+    `keep_order` is for deliveries that did not arrive at the same time.
+    """
+    rows = [_row(delivery) for delivery in batch]
+    if connection.dialect.name == "sqlite":
+        new = _into_sqlite(connection, rows)
+    else:
+        if not keep_order:
+            rows.sort(key=_first)  # so that two nodes never wait for each other in a circle
+        new = _into_postgresql(connection, rows)
     if new is None:
         return [True] * len(batch)
     return [_taken(new, delivery.key) for delivery in batch]
@@ -101,7 +108,7 @@ def _into_sqlite(connection: Connection, rows: list[tuple[Any, ...]]) -> set[byt
     return {key for (key,) in found}
 
 
-def _into_pg(connection: Connection, rows: list[tuple[Any, ...]]) -> set[bytes] | None:
+def _into_postgresql(connection: Connection, rows: list[tuple[Any, ...]]) -> set[bytes] | None:
     columns = tuple(list(column) for column in zip(*rows, strict=True))
     keys = {bytes(key) for (key,) in connection.exec_driver_sql(_POSTGRESQL, columns)}
     return None if len(keys) == len(rows) else keys

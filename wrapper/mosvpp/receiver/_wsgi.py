@@ -36,7 +36,8 @@ _PHRASES = {
 def wsgi(inbox: Inbox, *, verifier: Verifier, **options: Unpack[Options]) -> WsgiReceiver:
     """A WSGI application with the same paths and options as `asgi`.
 
-        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/mosvpp": receiver.wsgi(inbox, verifier=verifier)})
+        ours = receiver.wsgi(inbox, verifier=verifier)
+        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/mosvpp": ours})
 
     The first delivery opens the inbox. Handlers do not run here: let a process of its own call
     `inbox.work()`. A body that is slow is noticed between two reads, so give the server a time-out as well.

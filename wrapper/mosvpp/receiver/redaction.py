@@ -21,7 +21,7 @@ _PATTERNS = [
     re.compile(r"(\bwhsec_)[A-Za-z0-9+/=]+"),
     re.compile(
         r"""((?:x-api-key|api[_-]?key|secret|token|password|passwd|authorization)"""
-        r"""['"]?\s*[:=]\s*(?:b?['"])?)(?!\[removed\])[^\s'",;)}&]+""",
+        r"""['"]?\s*[:=]\s*(?:b?['"])?+)(?!\[removed)[^\s'",;)}&]+""",
         re.IGNORECASE,
     ),
 ]
