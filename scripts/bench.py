@@ -2,8 +2,9 @@
 
     python3 scripts/bench.py core [--json] [--rounds 31]
 
-Machines are noisy, so a figure alone means little: each is a ratio of medians, taken from rounds in which ours and
-the peer's take turns. The limits are goals that the project holds itself to; exit status 1 says that one was missed.
+Machines are noisy, so a figure alone means little: each is a ratio of medians, taken from rounds in which
+ours and the peer's take turns. The limits are goals that the project holds itself to; exit status 1 says that
+one was missed.
 """
 
 import _setup
@@ -130,14 +131,20 @@ def bench_submit(rounds: int) -> dict[str, float]:
     from mosvpp import Client, discharge, kW
 
     def answered(request: httpx.Request) -> httpx.Response:
-        slots = [{"event_id": slot["event_id"], "status": "accepted"} for slot in json.loads(request.content)["event_slots"]]
+        slots = [
+            {"event_id": slot["event_id"], "status": "accepted"}
+            for slot in json.loads(request.content)["event_slots"]
+        ]
         return httpx.Response(200, json={"molecule_id": SITE, "status": "accepted", "event_slots": slots})
 
     start = datetime.now(UTC) + timedelta(hours=1)
     one = discharge(5 * kW, start=start, duration=timedelta(hours=1), priority=10)
     thousand = [discharge(5 * kW, start=start, duration=timedelta(hours=1), priority=10) for _ in range(1000)]
     body = wire(one)
-    request_1000 = {"mode": "test", "event_slots": [body["event_slots"][0] | {"event_id": slot.event_id} for slot in thousand]}
+    request_1000 = {
+        "mode": "test",
+        "event_slots": [body["event_slots"][0] | {"event_id": slot.event_id} for slot in thousand],
+    }
     reply_1000 = answered(httpx.Request("POST", "http://localhost", json=request_1000)).read()
 
     url = f"http://localhost/v1/api/gateway/{SITE}/dr"
@@ -147,7 +154,7 @@ def bench_submit(rounds: int) -> dict[str, float]:
     def over(transport: httpx.BaseTransport) -> Client:
         return Client(KEY, base_url="http://localhost", transport=transport)
 
-    # One line, because brackets around several contexts are too new for an old Python to read (see _setup.py).
+    # One line: brackets around several contexts are too new for an old Python to read (see _setup.py).
     with httpx.Client(transport=transport) as plain, over(transport) as client, over(canned) as large:
         return medians(
             rounds,
@@ -215,7 +222,9 @@ def main() -> int:
     """Run a set of benchmarks; see the top of the file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=["core"], help="what to measure")
-    parser.add_argument("--rounds", type=int, default=31, help="rounds of which medians are taken (default 31)")
+    parser.add_argument(
+        "--rounds", type=int, default=31, help="rounds of which medians are taken (default 31)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     ratios, times = core(arguments.rounds)
@@ -239,10 +248,14 @@ def _print_table(ratios: dict[str, float], times: dict[str, float]) -> None:
     table = Table("ratio", "measured", "goal", "", box=None, header_style="bold")
     for name, ratio in ratios.items():
         limit, sense = GOALS[name]
-        table.add_row(name, f"{ratio:.2f}", f"{sense} {limit:g}", "ok" if _met(name, ratio) else "[red]missed")
+        table.add_row(
+            name, f"{ratio:.2f}", f"{sense} {limit:g}", "ok" if _met(name, ratio) else "[red]missed"
+        )
     console = Console()
     console.print(table)
-    micro = ", ".join(f"{name} {seconds * 1e6:,.1f}" for name, seconds in times.items() if name != "push_bytes")
+    micro = ", ".join(
+        f"{name} {seconds * 1e6:,.1f}" for name, seconds in times.items() if name != "push_bytes"
+    )
     console.print(f"\nMedians in µs: {micro}", style="dim")
 
 

@@ -40,7 +40,7 @@ def test_the_first_program_runs_and_ends_with_a_cancelled_dispatch(tmp_path: Pat
 def receiver() -> Any:
     """The FastAPI application that the README shows."""
     names: dict[str, Any] = {"__name__": "receiver"}
-    exec(compile(block("Receive webhooks"), "README.md", "exec", dont_inherit=True), names)  # noqa: S102
+    exec(compile(block("Receive webhooks"), "README.md", "exec", dont_inherit=True), names)
     return names["app"]
 
 

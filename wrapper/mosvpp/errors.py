@@ -151,9 +151,9 @@ class UnexpectedResponseError(_CallError):
 class StoreError(MosVPPError):
     """The store cannot do what was asked for. A delivery that meets this is answered with 503.
 
-    `reason` is a word to count by: `unavailable` (no connection), `full` (disk or quota), `queue_full` (more waits
-    than is allowed), `timeout`, `closed`, `busy` (locked by another process), `unsafe` (settings that lose what was
-    acknowledged), `newer_schema`, `failed`.
+    `reason` is a word to count by: `unavailable` (no connection), `full` (disk or quota), `queue_full` (more
+    waits than is allowed), `timeout`, `closed`, `busy` (locked by another process), `unsafe` (settings that
+    lose what was acknowledged), `newer_schema`, `failed`.
     """
 
     def __init__(self, message: str, *, reason: str = "failed") -> None:
