@@ -184,16 +184,18 @@ class Intake:
         for name, deadline in (("body_deadline", body_deadline), ("store_deadline", store_deadline)):
             if deadline <= timedelta(0):
                 raise RuleError(f"{name} is longer than nothing", path=name, rule="minimum")
-        self.verifier = verifier
-        self.max_body = max_body
-        self.body_deadline_s = body_deadline.total_seconds()
-        self.store_deadline_s = store_deadline.total_seconds()
-        self.quarantine = quarantine
-        self.tracer = tracer
-        self.kept = _kept_names(keep_headers, verifier)
-        self.id_header = _id_header(id_header, verifier)
+        self.verifier: Verifier = verifier
+        self.max_body: int = max_body
+        self.body_deadline_s: float = body_deadline.total_seconds()
+        self.store_deadline_s: float = store_deadline.total_seconds()
+        self.quarantine: bool = quarantine
+        self.tracer: Any = tracer
+        self.kept: dict[bytes, str] = _kept_names(keep_headers, verifier)
+        self.id_header: bytes | None = _id_header(id_header, verifier)
         self._kinds = _kinds(PATHS if paths is None else paths)
-        self._probes = {path: name for path, name in _PROBES.items() if metrics or name != "metrics"}
+        self._probes: dict[str, Probe] = {
+            path: name for path, name in _PROBES.items() if metrics or name != "metrics"
+        }
         self._encodings = (b"", b"gzip", b"deflate") if inflate else (b"",)
         self._trusted = networks(trusted_proxies, path="trusted_proxies")
         self._allowed = networks(allowed, path="allowed")
@@ -254,7 +256,7 @@ class Reception:
     __slots__ = ("_arrived", "_chunks", "_fields", "_inflater", "_intake", "_size", "_stranger", "kind")
 
     def __init__(self, intake: Intake, kind: Kind, fields: WireHeaders) -> None:
-        self.kind = kind
+        self.kind: Kind = kind
         self._intake = intake
         self._fields = fields
         self._inflater: Any = None

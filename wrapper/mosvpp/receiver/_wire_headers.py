@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from mosvpp.errors import AuthenticationError
 from mosvpp.signatures import Headers
 
 __all__ = ["Pairs", "WireHeaders"]
 
-Pairs = Sequence[tuple[bytes, bytes]]
+Pairs: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
 class WireHeaders(Headers):
@@ -19,7 +20,7 @@ class WireHeaders(Headers):
 
     def __init__(self, pairs: Pairs) -> None:
         self._pairs = pairs
-        self.first = dict(pairs)
+        self.first: dict[bytes, bytes] = dict(pairs)
         """By name; of those that were sent more than once, the last."""
 
     def __repr__(self) -> str:

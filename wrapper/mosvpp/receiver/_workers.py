@@ -160,7 +160,7 @@ class _Worker:
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._threads, context.run, self._function, delivery.event, delivery
+            self._threads, lambda: context.run(self._function, delivery.event, delivery)
         )
 
     async def _settle(self, handed: StoredDelivery, verdict: Verdict | None) -> None:

@@ -24,9 +24,9 @@ class Counters:
         """Requests that were answered with anything but 200, by reason."""
         self.handled: Counter[tuple[str, str]] = Counter()
         """Deliveries that were handed out, by kind and by what became of them: done, again, dead, lost."""
-        self.quarantined = 0
+        self.quarantined: int = 0
         """Deliveries of senders that were not recognised, kept aside."""
-        self.batches = [0] * (len(BATCH_SIZES) + 1)
+        self.batches: list[int] = [0] * (len(BATCH_SIZES) + 1)
         """Commits by how many deliveries they held, see `BATCH_SIZES`; the last are larger."""
 
     def count(self, counter: Counter[str], word: str) -> None:

@@ -61,8 +61,8 @@ class Inbox(ABC):
         self.statuses = statuses
         self.clock: Clock = clock or SystemClock()
         self.tracer = tracer
-        self.counters = Counters()
-        self.bell = Bell()
+        self.counters: Counters = Counters()
+        self.bell: Bell = Bell()
         self._handlers: dict[Kind, Handler] = {}
 
     # Opening

@@ -26,8 +26,10 @@ try:
         Metric,
     )
 except ModuleNotFoundError:
-    msg = "metrics need prometheus-client, which comes with an extra: pip install 'mosvpp[receiver,metrics]'"
-    raise ImportError(msg, name="prometheus_client") from None
+    raise ImportError(
+        "metrics need prometheus-client, which comes with an extra: pip install 'mosvpp[receiver,metrics]'",
+        name="prometheus_client",
+    ) from None
 
 __all__ = ["CONTENT_TYPE", "InboxCollector", "exposition", "registry"]
 

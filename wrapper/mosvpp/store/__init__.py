@@ -10,13 +10,13 @@ This package knows nothing of deliveries or dispatches. SQLAlchemy 2.1 Core does
 
 from __future__ import annotations
 
-try:
-    import sqlalchemy  # noqa: F401  asked for here, so that one sentence tells what is missing
-except ModuleNotFoundError as error:
-    if error.name != "sqlalchemy":
-        raise
-    msg = "storing needs SQLAlchemy, which comes with an extra: pip install 'mosvpp[receiver]'"
-    raise ImportError(msg, name="sqlalchemy") from None
+from importlib.util import find_spec
+
+if find_spec("sqlalchemy") is None:
+    raise ImportError(
+        "storing needs SQLAlchemy, which comes with an extra: pip install 'mosvpp[receiver]'",
+        name="sqlalchemy",
+    )
 
 from .database import Database, Dialect
 from .group_commit import GroupCommit, Pending
