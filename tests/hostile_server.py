@@ -157,8 +157,8 @@ class HostileServer:
                     connection.start_tls()
                 self.behaviour(connection)
         finally:
-            self._open.discard(connection)
             connection.close()
+            self._open.discard(connection)
 
 
 def free_port() -> int:

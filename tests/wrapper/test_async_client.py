@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -173,6 +174,22 @@ def test_a_client_belongs_to_one_event_loop() -> None:
         assert caught.value.rule == "event_loop"
         asyncio.run(client.aclose())
         assert len(server.requests) == 2
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_client_can_be_closed_after_the_end_of_its_loop() -> None:
+    """What the loop left open, Python complains of, and we do not fall over it."""
+
+    def use_and_close(client: AsyncClient) -> None:
+        async def submit() -> Any:
+            return await client.submit_dispatch(SITE, slot(), mode="test")
+
+        assert asyncio.run(submit()).is_accepted
+        asyncio.run(client.aclose())
+
+    with HostileServer(says_yes) as server:
+        use_and_close(client_of(server))
+        gc.collect()
 
 
 def test_a_client_over_another_transport_may_be_used_in_any_loop() -> None:

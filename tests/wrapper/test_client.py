@@ -71,6 +71,7 @@ YES = reply(200, dispatch_reply(EVENT_ID, "accepted"))
         ({"proxy": "localhost:3128"}, "proxy"),
         ({"proxy": "socks5://localhost"}, "proxy"),
         ({"proxy": "http://"}, "proxy"),
+        ({"proxy": "http://[::1"}, "proxy"),
         ({"proxy": 7}, "proxy"),
         ({"ssl_context": True}, "ssl_context"),
         ({"transport": "localhost"}, "transport"),
@@ -190,6 +191,16 @@ def test_a_molecule_id_is_one_harmless_segment(clients: Clients, site: Any, oper
 def test_an_endless_molecule_id_is_refused(clients: Clients) -> None:
     with pytest.raises(errors.RuleError):
         clients.make(Server(YES)).sync_devices("a" * 70_000)
+
+
+def test_many_sites_do_not_fill_the_memory(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mosvpp.client._URLS_KEPT", 3)
+    server = Server(reply(200, good_body("sync_devices")))
+    client = clients.make(server)
+    for number in range(10):
+        client.sync_devices(f"site-{number}")
+    assert len(clients.inside(client)._urls) <= 3
+    assert [request.url.path.split("/")[4] for request in server.requests] == [f"site-{n}" for n in range(10)]
 
 
 # --- what is refused before anything is sent
@@ -470,6 +481,21 @@ def test_an_answer_counts_although_closing_its_connection_fails(clients: Clients
     text = json.dumps(dispatch_reply(EVENT_ID, "accepted")).encode()
     client = clients.make(lambda _: httpx.Response(200, stream=Stuck(text)))
     assert call(client, "submit_dispatch").is_accepted
+
+
+def test_an_endless_iterator_that_is_no_generator(clients: Clients) -> None:
+    class Spaces(httpx.SyncByteStream, httpx.AsyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            return iter(lambda: b" " * 65536, None)
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self
+
+        async def __anext__(self) -> bytes:
+            return b" " * 65536
+
+    with pytest.raises(errors.OutcomeUnknownError, match="KiB"):
+        call(clients.make(lambda _: httpx.Response(200, stream=Spaces())), "submit_dispatch")
 
 
 @pytest.mark.parametrize("nonsense", [None, 7, "200 OK"])

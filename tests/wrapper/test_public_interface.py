@@ -149,7 +149,7 @@ def test_everything_public_is_documented(module: ModuleType) -> None:
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
 def test_every_module_lists_what_it_defines(module: ModuleType) -> None:
-    """Whatever has no underscore and is defined there is public, and listed; but for what is shared inside."""
+    """What has no underscore and is defined there is public, and listed, but for what is shared inside."""
     defined = {
         name
         for name, value in vars(module).items()

@@ -529,6 +529,29 @@ def test_many_threads_cannot_bring_an_older_revision_after_a_newer_one(clients: 
     assert len(order) >= 1
 
 
+def test_the_newest_events_are_remembered(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the oldest forgotten, so that a client does not grow for ever."""
+    monkeypatch.setattr("mosvpp._revisions._KEPT", 3)
+    server = Server(reply(500), reply(500), ACCEPTED)
+    client = clients.make(server)
+    requests = []
+    for one in (slot(), slot(event_id=outgoing.OTHER_ID)):
+        with pytest.raises(errors.OutcomeUnknownError) as caught:
+            client.submit_dispatch(SITE, one, mode="test")
+        requests.append(caught.value.request)
+    for _ in range(2):
+        client.submit_dispatch(SITE, slot(event_id=None), mode="test")
+    client.cancel_dispatch(requests[1])
+    with pytest.raises(errors.RuleError, match="undo"):
+        client.resend(requests[1])
+    assert client.resend(requests[0]).is_accepted, "nothing newer is known of it any more"
+    assert len(client_revisions(clients, client)) == 3
+
+
+def client_revisions(clients: Clients, client: Any) -> Any:
+    return clients.inside(client)._calls._revisions._newest
+
+
 # --- what a person may send again ---------------------------------------------------------------------------
 
 

@@ -236,6 +236,17 @@ def test_an_answer_over_the_cap_is_cut_off_and_not_asked_for_again(clients: Clie
     assert len(caught.value.body) == 1024 * 1024
 
 
+def test_an_endless_answer_is_left_at_the_cap(clients: Clients) -> None:
+    """Long before the deadline."""
+    started = time.monotonic()
+    with (
+        HostileServer(sends_an_endless_body) as server,
+        pytest.raises(errors.OutcomeUnknownError, match="1024 KiB"),
+    ):
+        call(client_of(clients, server, timeout=120), "submit_dispatch")
+    assert time.monotonic() - started < 60
+
+
 def test_an_answer_as_large_as_the_cap_is_read(clients: Clients) -> None:
     def behaviour(connection: Connection) -> None:
         connection.read_request()
@@ -370,10 +381,16 @@ def test_a_host_without_an_address_is_unreachable(clients: Clients, monkeypatch:
         call(clients.make(base_url="http://several.localhost", retry=NEVER), "submit_dispatch")
 
 
-def test_a_server_that_reads_nothing_meets_the_deadline(clients: Clients) -> None:
+def reads_slowly(connection: Connection) -> None:
+    while connection.sock.recv(65536) and not connection.server.stopping.wait(0.1):
+        pass
+
+
+@pytest.mark.parametrize("behaviour", [Connection.hang, reads_slowly])
+def test_a_server_that_reads_too_slowly_meets_the_deadline(clients: Clients, behaviour: Any) -> None:
     """Part of the request was written: the outcome is unknown."""
     wanted = outgoing.commands.turn_off("x" * 16_000_000)
-    with HostileServer(Connection.hang) as server:
+    with HostileServer(behaviour) as server:
         client = client_of(clients, server, timeout=Timeout(total=TOTAL * 2, write=TOTAL))
         with in_time(2), pytest.raises(errors.OutcomeUnknownError):
             client.submit_site_command(SITE, wanted, duration=outgoing.timedelta(seconds=1))

@@ -7,6 +7,7 @@ well. They use the public interfaces of httpcore (which httpx is built on) and n
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import time
@@ -32,7 +33,7 @@ _WRITTEN_AT_ONCE = 16 * 1024  # so that a server that reads slowly meets the dea
 class Progress:
     """How far an attempt has come. A context variable holds it: a socket knows nothing of requests."""
 
-    _current: ContextVar[Progress | None] = ContextVar("mosvpp_progress", default=None)
+    _current: ContextVar[Progress] = ContextVar("mosvpp_progress")
 
     def __init__(self, *, seconds: float, key: Key, is_wanted: Callable[[], bool]) -> None:
         self.deadline = time.monotonic() + seconds
@@ -43,8 +44,8 @@ class Progress:
         self._is_wanted = is_wanted
 
     @classmethod
-    def current(cls) -> Progress | None:
-        """The attempt that this thread or task is at."""
+    def current(cls) -> Progress:
+        """The attempt that this thread or task is at. Raises `LookupError` where it is at none."""
         return cls._current.get()
 
     def __enter__(self) -> Self:
@@ -74,21 +75,8 @@ class Progress:
             self.is_written = True
 
 
-def _before_write(data: bytes) -> None:
-    if (progress := Progress.current()) is not None:
-        progress.before_write(data)
-
-
-def _watch() -> None:
-    if (progress := Progress.current()) is not None:
-        progress.is_watched = True
-
-
 def _left(timeout: float | None, expired: type[Exception]) -> float | None:
-    progress = Progress.current()
-    if progress is None:
-        return timeout
-    left = progress.deadline - time.monotonic()
+    left = Progress.current().deadline - time.monotonic()
     if left <= 0:
         raise expired("the deadline of the attempt has passed")
     return left if timeout is None else min(left, timeout)
@@ -108,7 +96,7 @@ class _Stream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        _before_write(buffer)
+        Progress.current().before_write(buffer)
         for piece in _pieces(buffer):
             self._stream.write(piece, _left(timeout, httpcore.WriteTimeout))
 
@@ -166,7 +154,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         return await self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        _before_write(buffer)
+        Progress.current().before_write(buffer)
         for piece in _pieces(buffer):
             await self._stream.write(piece, _left(timeout, httpcore.WriteTimeout))
 
@@ -282,7 +270,7 @@ class DeadlineTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send it, and give back the answer as soon as its headers are there."""
-        _watch()
+        Progress.current().is_watched = True
         got = self._pool.handle_request(_core_request(request))
         return httpx.Response(
             got.status, headers=got.headers, stream=_Body(got.stream), extensions=got.extensions
@@ -311,7 +299,7 @@ class AsyncDeadlineTransport(httpx.AsyncBaseTransport):
                 "this AsyncClient belongs to another event loop; make one in each (asyncio.run makes a loop)"
             )
             raise RuleError(msg, path="client", rule="event_loop")
-        _watch()
+        Progress.current().is_watched = True
         got = await self._pool.handle_async_request(_core_request(request))
         return httpx.Response(
             got.status, headers=got.headers, stream=_AsyncBody(got.stream), extensions=got.extensions
@@ -327,8 +315,8 @@ class _KeyOutOfLogs(logging.Filter):
     """httpcore logs the headers of answers at DEBUG, and a server may echo the key in one."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if (progress := Progress.current()) is not None:
-            record.msg, record.args = progress.key.hide(record.getMessage()), None
+        with contextlib.suppress(LookupError):  # somebody else's use of httpcore
+            record.msg, record.args = Progress.current().key.hide(record.getMessage()), None
         return True
 
 

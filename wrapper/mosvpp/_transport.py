@@ -15,7 +15,7 @@ from ._requests import Attempt, Failure, Request
 from ._sockets import Progress
 from .auth import HEADER, Key
 from .clock import Clock
-from .errors import MosVPPError
+from .errors import RuleError
 from .timeouts import Timeout
 
 __all__ = ["MAX_ANSWER", "send", "send_async"]
@@ -51,8 +51,6 @@ def send(
                         break
                 else:
                     course.end()
-        except MosVPPError:
-            raise
         except Exception as error:  # noqa: BLE001  whatever a transport raises; what it means is what matters
             course.fail(error)
     return course.result()
@@ -84,7 +82,7 @@ async def send_async(
                             break
                     else:
                         course.end()
-        except MosVPPError:
+        except RuleError:  # it belongs to another event loop
             raise
         except Exception as error:  # noqa: BLE001  as above
             course.fail(error)

@@ -32,6 +32,8 @@ __all__ = ["AsyncClient", "Client"]
 
 T = TypeVar("T")
 
+_URLS_KEPT = 10_000
+
 DEFAULT_BASE_URL: str = document()["servers"][0]["variables"]["origin"]["default"]
 
 
@@ -78,7 +80,7 @@ class _Shell:
     def _url(self, path: str) -> httpx.URL:
         url = self._urls.get(path)
         if url is None:
-            if len(self._urls) > 10_000:
+            if len(self._urls) >= _URLS_KEPT:
                 self._urls.clear()
             url = self._urls[path] = httpx.URL(f"{self._origin}{path}")
         return url
@@ -220,8 +222,9 @@ class AsyncClient(_Shell):
     """Calls MosVPP without blocking, on asyncio or trio; see `Client` for the arguments and the errors.
 
     It belongs to the event loop in which it is first used: in another one its calls raise `RuleError`, so
-    close it where it was used. A call that is cancelled by its task may have been received; its outcome is then
-    unknown, as after a time-out. A function given as `api_key` is called in the loop and should not block.
+    close it where it was used. A call that is cancelled by its task may have been received; its outcome is
+    then unknown, as after a time-out. A function given as `api_key` is called in the loop and should not
+    block.
     """
 
     def __init__(
