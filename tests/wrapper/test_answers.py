@@ -241,7 +241,7 @@ def test_problem_details_are_read_and_told(clients: Clients) -> None:
         call(clients.make(server), "submit_dispatch")
     assert caught.value.problem == problem
     assert caught.value.headers["content-type"] == "application/problem+json"
-    assert "120 is greater than the maximum of 99" in str(caught.value)
+    assert "occurred. $.event_slots[0].priority: 120 is greater than the maximum of 99" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_messages_say_what_to_do_next(clients: Clients, status: int, remedy: str
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (b"", "Its body is empty."),
+        (b"", "nothing was done."),
         (b"<html>\n<b>no\x1b]0;x\x07</b>", "It says: <html> <b>no ]0;x </b>"),
         (b"\xff\xfe", "It says: \N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"),
         (b"x" * 10_000, "…"),

@@ -259,7 +259,8 @@ class Calls:
     def _read_devices(self, request: Request, answer: Answer, attempts: int) -> DeviceList:
         devices = read_device_list(request.molecule_id, answer, self._drift)
         if devices is None:
-            msg = f"{head(request, attempts)}: HTTP {answer.status} with a body that is no device list."
+            what = "a body that is no device list" if answer.body else "an empty body"
+            msg = f"{head(request, attempts)}: HTTP {answer.status} with {what}."
             raise UnexpectedResponseError(
                 msg + sample(answer), request=request, answer=answer, attempts=attempts
             )

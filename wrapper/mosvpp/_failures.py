@@ -70,7 +70,10 @@ def error_for(
         msg = f"{about}: HTTP {status}, nothing was done.{wait}{_REMEDIES.get(status, '')}{why}{found}"
         return RejectedError(msg, retry_after=asked, **known)
     if request.is_post and status >= 400:
-        msg = f"{about}: HTTP {status}, so that it is not known whether it took effect.{_UNKNOWN}{found}"
+        after = " after an earlier attempt" if status < 500 else ""
+        msg = (
+            f"{about}: HTTP {status}{after}, so that it is not known whether it took effect.{_UNKNOWN}{found}"
+        )
         return OutcomeUnknownError(msg, **known)
     if status >= 500:
         return UnexpectedResponseError(f"{about}: HTTP {status}, a fault at the server.{why}{found}", **known)
@@ -102,11 +105,12 @@ def sample(answer: Answer) -> str:
     problem = answer.problem
     if problem is None:
         text = readable(answer.body[:_LONGEST_QUOTE].decode("utf-8", "replace"), 200)
-        return f" It says: {text}" if text else " Its body is empty."
+        return f" It says: {text}" if text else ""
     words = [str(problem[key]) for key in ("title", "detail") if problem.get(key)]
     faults = problem.get("errors")
     if isinstance(faults, dict):
-        words += [f"{path}: {found}" for path, found in list(faults.items())[:3]]
+        for path, found in list(faults.items())[:3]:
+            words.append(f"{path}: {', '.join(map(str, found)) if isinstance(found, list) else found}")
     return f" It says: {readable(' '.join(words), _LONGEST_QUOTE)}" if words else ""
 
 
