@@ -59,7 +59,8 @@ def _spellings(character: str) -> str:
         return plain
     code = ord(character)
     named = re.escape(html.escape(character))
-    return rf"(?:\\?{plain}|\\u00(?i:{code:02x})|%(?i:{code:02x})|&#(?:x(?i:{code:x})|{code});|{named})"
+    # The longest first: a backslash and a percent sign begin escapes, too.
+    return rf"(?:\\u00(?i:{code:02x})|%(?i:{code:02x})|&#(?:x(?i:{code:x})|{code});|{named}|\\?{plain})"
 
 
 class ApiKey:
