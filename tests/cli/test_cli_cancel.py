@@ -85,6 +85,11 @@ def test_a_file_of_another_host_is_refused_unless_a_host_is_named(
     refused = run(command, "r.json", "--yes", "--json")
     assert refused.code == Exit.NOT_SENT
     assert refused.json["error"]["rule"] == "same_host"
+    for nothing in ("", " "):
+        # The version is refused too, so that a test that fails reaches no real host.
+        empty = run(command, "r.json", "--yes", "--base-url", nothing, "--api-version", "../x", "--json")
+        assert empty.code == Exit.NOT_SENT
+        assert "is empty" in empty.json["error"]["message"]
     assert run(command, "r.json", "--yes", "--base-url", server.url).code == Exit.OK
 
 

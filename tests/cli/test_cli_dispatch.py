@@ -19,6 +19,7 @@ Run = Callable[..., Any]
 EVENT = "8A7DA4D3-5AD6-42F6-BCAD-6194BBD2F68D"
 WHEN = ("--start", "2030-01-05T00:00:00Z", "--duration", "1h")
 FIVE_KW = ("--type", "discharge", "--power", "5 kW", "--priority", "10")
+SENDS_NOTHING = ("--api-version", "../x")  # so that a test that fails reaches no real host
 ACCEPTED = json.dumps({"status": "accepted"}).encode()
 
 
@@ -159,6 +160,35 @@ def test_a_base_url_that_is_none_is_refused_and_no_password_in_it_is_shown(
     assert ran.code == Exit.NOT_SENT
     assert "--base-url" in ran.err
     assert "canary" not in ran.words
+
+
+@pytest.mark.parametrize("command", ["devices", "doctor"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://localhost:99999", "http://localhost:-1", "http://localhost:" + "9" * 5000),
+        *("http://[", "http://[::1", "https://xn--/", "https://xn--a"),
+    ],
+)
+def test_what_cannot_be_taken_apart_as_a_url_is_refused(run: Run, site: str, command: str, url: str) -> None:
+    ran = run(command, site, "--base-url", url, *SENDS_NOTHING, "--json")
+    assert ran.code == Exit.NOT_SENT
+    assert ran.json["error"]["path"] == "--base-url"
+    assert "is no URL; it looks like https://" in ran.json["error"]["message"]
+
+
+@pytest.mark.parametrize("url", ["", " "])
+def test_an_empty_base_url_does_not_mean_the_gateway(
+    run: Run, vpp: Sandbox, site: str, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    ran = run("devices", site, "--base-url", url, *SENDS_NOTHING)
+    assert ran.code == Exit.NOT_SENT
+    assert "the URL is empty" in ran.words
+    monkeypatch.setenv("MOSVPP_BASE_URL", url)
+    ran = run("devices", site, *SENDS_NOTHING)
+    assert ran.code == Exit.NOT_SENT
+    assert "is empty" in ran.words
+    assert run("devices", site, "--base-url", vpp.url).code == Exit.OK
 
 
 def test_without_a_key_it_says_where_to_put_one(run: Run, site: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import certifi
+import httpx
 
 from mosvpp._requests import Attempt, Request
 from mosvpp.auth import ENVIRONMENT_VARIABLE, ApiKey
@@ -20,6 +23,7 @@ from mosvpp.retry import RetryPolicy
 from mosvpp.slots import EventSlot
 
 from .arguments import Secret, naming, read_file, read_secret
+from .options import BASE_URL_VARIABLE
 
 __all__ = ["Connection", "WatchedClient"]
 
@@ -73,11 +77,8 @@ class Connection:
         timeout: float,
         ca_file: Path | None,
     ) -> None:
-        if base_url is not None and "@" in base_url:  # what stands before it may be a password
-            msg = "leave user name and password out of the URL; MosVPP knows a key only"
-            raise RuleError(msg, path="--base-url", rule="format", evidence=("transport.api_key",))
         self.is_default = base_url is None
-        self.base_url = (base_url or DEFAULT_BASE_URL).rstrip("/")
+        self.base_url = _checked_url(base_url).rstrip("/")
         self.api_version = api_version
         self.timeout = timeout
         self._api_key = api_key
@@ -128,3 +129,28 @@ class Connection:
                 ssl_context=self.trust(),
                 on_drift=on_drift,
             )
+
+
+def _checked_url(base_url: str | None) -> str:
+    """A URL that can be taken apart; without one, that of Molecule's gateway.
+
+    An empty one is what an unset variable of a shell leaves, so it never means the gateway.
+    """
+    if base_url is None:
+        if os.environ.get(BASE_URL_VARIABLE) != "":
+            return DEFAULT_BASE_URL
+        # The options take an empty variable for none.
+        msg = f"the variable {BASE_URL_VARIABLE} is empty: give it a URL, or unset it for Molecule's gateway"
+        raise RuleError(msg, path="--base-url", rule="required", evidence=("transport.base_url",))
+    if not base_url.strip():
+        msg = "the URL is empty: give one, or leave out --base-url for Molecule's gateway"
+        raise RuleError(msg, path="--base-url", rule="required", evidence=("transport.base_url",))
+    if "@" in base_url:  # what stands before it may be a password
+        msg = "leave user name and password out of the URL; MosVPP knows a key only"
+        raise RuleError(msg, path="--base-url", rule="format", evidence=("transport.api_key",))
+    try:
+        _ = urlsplit(base_url).port, httpx.URL(base_url).host  # each finds what the other lets through
+    except (ValueError, httpx.InvalidURL):
+        msg = f"{base_url!r} is no URL; it looks like {DEFAULT_BASE_URL}"
+        raise RuleError(msg, path="--base-url", rule="format", evidence=("transport.base_url",)) from None
+    return base_url

@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 __all__ = [
+    "BASE_URL_VARIABLE",
     "ApiKey",
     "ApiVersion",
     "BaseUrl",
@@ -20,6 +21,8 @@ __all__ = [
     "Yes",
 ]
 
+BASE_URL_VARIABLE = "MOSVPP_BASE_URL"
+
 _CONNECTION = "Connection"
 _SAFETY = "Safety"
 
@@ -31,7 +34,7 @@ BaseUrl: TypeAlias = Annotated[
     typer.Option(
         "--base-url",
         metavar="URL",
-        envvar="MOSVPP_BASE_URL",
+        envvar=BASE_URL_VARIABLE,
         help="Scheme, host and port of MosVPP, without a path. Default: Molecule's gateway.",
         rich_help_panel=_CONNECTION,
     ),
