@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import Any
 
 import pytest
@@ -190,3 +191,22 @@ def test_the_reader_of_json_agrees_with_a_second_one(raw: bytes) -> None:
 def test_brackets_in_texts_do_not_count_as_depth() -> None:
     text = '"' + "[{" * 1000 + '\\"'
     assert read(f'[{text}"]'.encode()) == [json.loads(text + '"')]
+
+
+@pytest.mark.parametrize("repeated", [b'\\"', b'"', b"\\", b'"\\', b"[]"], ids=repr)
+@pytest.mark.parametrize("before", [b"", b'"'], ids=repr)
+def test_refusing_takes_time_in_proportion_to_the_body(repeated: bytes, before: bytes) -> None:
+    """Eight times as much takes eight times as long; were it the square, it would take 64 times."""
+
+    def seconds(count: int) -> float:
+        body = b"[" * DEEPEST + b"0," + before + repeated * count + b"[" * DEEPEST
+
+        def once() -> float:
+            begin = time.process_time()
+            with pytest.raises(NotJsonError):
+                read(body)
+            return time.process_time() - begin
+
+        return min(once() for _ in range(3))
+
+    assert seconds(16_000) < 25 * seconds(2_000)
