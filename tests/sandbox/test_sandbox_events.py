@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -288,3 +289,18 @@ def test_an_event_that_ends_as_the_next_one_begins_does_not_compete_with_it() ->
     table.turn(NOON)
     table.turn(NOON + HOUR)
     assert table.running is known(table, OTHER)
+
+
+def test_a_request_takes_time_in_proportion_to_its_events() -> None:
+    """Eight times as much takes eight times as long; were it the square, it would take 64 times."""
+
+    def seconds(count: int) -> float:
+        table = EventTable()
+        slots = [slot(f"{number:08X}-5AD6-42F6-BCAD-6194BBD2F68D") for number in range(count)]
+        begin = time.process_time()
+        for one in slots:
+            assert table.running is None
+            table.take(one, NOON)
+        return time.process_time() - begin
+
+    assert seconds(4_000) < 25 * min(seconds(500) for _ in range(3))

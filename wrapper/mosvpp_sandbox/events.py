@@ -114,6 +114,7 @@ class EventTable:
     def __init__(self) -> None:
         self._events: dict[str, Event] = {}
         self._open: list[Event] = []
+        self._winner: Event | None = None
         self._revision = 0
 
     def __iter__(self) -> Iterator[Event]:
@@ -126,7 +127,8 @@ class EventTable:
     @property
     def running(self) -> Event | None:
         """The event that runs now."""
-        return next((event for event in self._open if event.state is State.IN_PROGRESS), None)
+        winner = self._winner  # it may have been cancelled since, or moved ahead
+        return winner if winner is not None and winner.state is State.IN_PROGRESS else None
 
     def take(self, slot: Mapping[str, Any], now: datetime) -> Verdict:
         """Take in one slot of a valid dispatch request."""
@@ -175,6 +177,7 @@ class EventTable:
         for winner in due[:1]:
             winner.state = State.IN_PROGRESS
             winner.began_at = winner.began_at or now
+            self._winner = winner
         self._open = [event for event in self._open if event.state.is_open]
         return ended
 
