@@ -147,6 +147,7 @@ def test_without_the_one_right_key_nothing_is_told(send, method, path, headers) 
         ("application/json; charset=latin-1", None),
         ("application/problem+json", None),
         ("application/json", "gzip"),
+        ("application/json; charset*" + "9" * 5000 + "=a", None),
     ],
 )
 @pytest.mark.parametrize("path", ["dr", "sitecmd"])
@@ -182,6 +183,11 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(send, gateway) -> No
         "Content-Length": str(LARGEST_BODY + 1),
     }
     is_problem(send("POST", f"{gateway}/dr", content=never(), headers=headers), 413, "larger than")
+
+
+def test_an_announced_length_may_have_any_number_of_digits(send, vpp, gateway) -> None:
+    headers = {"X-API-Key": vpp.api_key, "Content-Type": "application/json", "Content-Length": "9" * 5000}
+    is_problem(send("POST", f"{gateway}/dr", content=DISPATCH, headers=headers), 413, "larger than")
 
 
 def test_a_body_over_the_limit_is_refused_although_nothing_announced_it(send, gateway) -> None:

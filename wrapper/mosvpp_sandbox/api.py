@@ -175,19 +175,26 @@ async def _valid_body(request: Request, schema: str) -> Any:
 
 
 def _check_headers(request: Request) -> None:
-    told = Message()
-    told["Content-Type"] = request.headers.get("content-type", "")
-    charset = told.get_content_charset("utf-8")
-    if told.get_content_type() != "application/json" or charset != "utf-8":
+    if _content_type(request.headers.get("content-type", "")) != ("application/json", "utf-8"):
         raise HTTPException(415, "Send the body as application/json in UTF-8.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise HTTPException(415, "Send the body without a content encoding.")
 
 
+def _content_type(header: str) -> tuple[str, str]:
+    """The type and the charset. What the library cannot read at all is none."""
+    told = Message()
+    told["Content-Type"] = header
+    try:
+        return told.get_content_type(), told.get_content_charset("utf-8")
+    except ValueError:  # such as a parameter with a number of thousands of digits
+        return "", ""
+
+
 async def _read(request: Request) -> bytes:
     too_large = HTTPException(413, f"The body is larger than {LARGEST_BODY} bytes.")
     announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > LARGEST_BODY:
+    if announced.isdecimal() and float(announced) > LARGEST_BODY:  # int() refuses thousands of digits
         raise too_large
     body = bytearray()
     try:
