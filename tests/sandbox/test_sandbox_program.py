@@ -125,6 +125,19 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(options: list[str], said
     assert said in refused(*options)
 
 
+def test_a_fault_ends_it_with_a_sentence_and_its_trace() -> None:
+    """Without it the program would wait for ever, answering nobody."""
+    fault = "from mosvpp_sandbox.world import World; World.advance = lambda _: {}['the fault']"
+    program = f"import sys; {fault}; from mosvpp_sandbox.__main__ import main; sys.exit(main([]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout.startswith("MosVPP sandbox: http://127.0.0.1:")
+    assert "KeyError: 'the fault'" in done.stderr
+    assert done.stderr.endswith("The sandbox has ended by a fault of its own.\n")
+
+
 def test_its_help_explains_every_option() -> None:
     done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, check=True)
     for option in ("port", "host", "api-key", "data-push-url", "execution-response-url", "header", "speed"):

@@ -149,6 +149,36 @@ def test_a_redirect_is_not_followed(clock: ManualClock, status: int) -> None:
 
 
 @pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("location", ["http://xn--/", "http://[::1", "http://127.0.0.1:99999/", "//", "\xe9"])
+def test_a_redirect_to_nowhere_is_an_answer_like_any_other(clock: ManualClock, location: str) -> None:
+    with Receiver(lambda _: (302, {"Location": location})) as receiver, sandbox(receiver, clock) as vpp:
+        for _ in range(2):
+            clock.advance(timedelta(minutes=1))
+            vpp.flush()
+        assert vpp.is_running
+    assert [(sent.status, sent.attempts) for sent in vpp.sent] == [(302, 3)] * 2
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_whatever_goes_wrong_with_an_attempt_ends_that_attempt_only(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, faults = outbox._post, [UnicodeError("an answer that no library expects"), KeyError("another")]
+
+    async def post(*given: Any) -> int:
+        if faults:
+            raise faults.pop()
+        return await real(*given)
+
+    monkeypatch.setattr(outbox, "_post", post)
+    with Receiver() as receiver, sandbox(receiver, clock) as vpp:
+        clock.advance(timedelta(minutes=1))
+        vpp.flush()
+    (sent,) = vpp.sent
+    assert (sent.status, sent.attempts) == (200, 3)
+
+
+@pytest.mark.usefixtures("no_pauses")
 def test_an_endpoint_that_is_not_there_is_given_up(clock: ManualClock) -> None:
     with Receiver() as receiver:
         pass
@@ -256,3 +286,15 @@ def test_only_loopback_is_loopback(host: str) -> None:
 def test_what_cannot_be_a_header_is_refused(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=r"header|printable ASCII"):
         Sandbox(headers={name: value})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Transfer-Encoding", "connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upgrade"),
+        *("Expect", "Content-Encoding", "Content-Length", "CONTENT-TYPE", "host"),
+    ],
+)
+def test_headers_that_tell_how_a_message_is_sent_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' cannot be a header of yours: it tells how"):
+        Sandbox(headers={name: "chunked"})

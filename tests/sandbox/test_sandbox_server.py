@@ -149,9 +149,11 @@ def test_a_fault_while_time_passes_is_raised_where_the_sandbox_is_stopped(
 ) -> None:
     vpp = Sandbox()
     vpp.start()
+    assert vpp.is_running
     monkeypatch.setattr(vpp._world, "advance", lambda: {}["fault"])
     vpp.clock.on_move(lambda: None)
     vpp._wake()
+    wait_until(lambda: not vpp.is_running)
     with pytest.raises(KeyError, match="fault"):
         vpp.stop()
 

@@ -6,6 +6,7 @@ import argparse
 import logging
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import timedelta
 from threading import Event
@@ -18,7 +19,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C or SIGTERM; 0 when it ran, 2 when it could not start."""
+    """Run until Ctrl-C or SIGTERM; 0 when it ran, 1 when a fault ended it, 2 when it could not start."""
     options = _parser().parse_args(arguments)
     stopped = Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
@@ -33,13 +34,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _log_to_stdout()
         sys.stdout.write(_greeting(vpp, options))
         sys.stdout.flush()
-        while not stopped.wait(0.5):  # with a time-out, since Windows would not hear Ctrl-C without
+        while vpp.is_running and not stopped.wait(0.5):  # Windows hears Ctrl-C only with a time-out
             pass
     except KeyboardInterrupt:
         sys.stdout.write("\n")
     finally:
+        status = _ended(vpp)
+    return status
+
+
+def _ended(vpp: Sandbox) -> int:
+    by_itself = not vpp.is_running
+    try:
         vpp.stop()
-    return 0
+    except Exception:  # noqa: BLE001  whatever it is, it is a fault of the sandbox
+        traceback.print_exc()
+        by_itself = True
+    if by_itself:
+        sys.stderr.write("The sandbox has ended by a fault of its own.\n")
+    return 1 if by_itself else 0
 
 
 def _started(options: argparse.Namespace) -> Sandbox:
@@ -124,7 +137,6 @@ def _log_to_stdout() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", stream=sys.stdout
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 

@@ -26,6 +26,13 @@ __all__ = ["DEFAULT_KEY", "DEFAULT_SITE", "Sandbox"]
 DEFAULT_KEY = "sandbox-key"
 DEFAULT_SITE = "fecd0001c031e7e8"
 
+# What frames a message or concerns one connection only. Set by hand, it would contradict what is sent.
+_NOT_CONFIGURABLE = {
+    *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
+    *("te", "trailer", "transfer-encoding", "upgrade", "expect", "host"),
+    *("content-encoding", "content-length", "content-type"),
+}
+
 
 class Sandbox:
     """Plays Molecule: the three endpoints for one simulated site, execution responses and data pushes.
@@ -132,6 +139,11 @@ class Sandbox:
 
     # --- running ---
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it listens and lets time pass: between start and stop, unless a fault has ended it."""
+        return self._running is not None and self._running.is_alive
+
     def flush(self, timeout: float = 30) -> None:
         """Wait until all that is due has been sent, or given up. Raises `TimeoutError`."""
         self._started.call(self._started.flush(), timeout)
@@ -175,12 +187,11 @@ class Sandbox:
 
 def _checked_name(name: str) -> str:
     token = name.replace("-", "").replace("_", "")
-    if not (token.isascii() and token.isalnum()) or name.lower() in (
-        "content-length",
-        "content-type",
-        "host",
-    ):
-        msg = f"{name!r} cannot be a header of yours"
+    if not (token.isascii() and token.isalnum()):
+        msg = f"{name!r} cannot be a header of yours: a name is made of letters, digits, - and _"
+        raise ValueError(msg)
+    if name.lower() in _NOT_CONFIGURABLE:
+        msg = f"{name!r} cannot be a header of yours: it tells how the message is sent, not who sends it"
         raise ValueError(msg)
     return name
 

@@ -73,6 +73,11 @@ class Running:
             self._thread.join()
             raise
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread is still there; a fault ends it."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """End the thread; a fault in it is raised here."""
         self._server.should_exit = True
