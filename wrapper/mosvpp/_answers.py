@@ -44,7 +44,7 @@ class Answer(Value, frozen=True, kw_only=True):
         """Take an answer off the wire, without the key that was sent for it."""
         kept: dict[str, str] = {}
         for raw_name, raw_value in headers:
-            name = key.hide(raw_name.decode("latin-1").lower())
+            name = key.hide(raw_name.decode("latin-1")).lower()
             text = MASK if name in _SECRET_HEADERS else key.hide(raw_value.decode("latin-1"))
             kept[name] = f"{kept[name]}, {text}" if name in kept else text
         return cls(status=status, headers=kept, body=key.hide_bytes(body), received_at=now)

@@ -59,6 +59,7 @@ class Calls:
         clock: Clock,
         on_drift: OnDrift | None,
         statuses: Mapping[str, str] | None,
+        revisions: Revisions,
     ) -> None:
         check_statuses(statuses)
         self.key = key
@@ -69,7 +70,7 @@ class Calls:
         self._budget = RetryBudget(retry.budget)
         self._on_drift = on_drift
         self._statuses = dict(statuses) if statuses else None
-        self._revisions = Revisions()
+        self._revisions = revisions
 
     # --- preparing: everything is checked here, before anything is sent
     # ---------------------------------------------
@@ -259,7 +260,7 @@ class Calls:
     def _read_devices(self, request: Request, answer: Answer, attempts: int) -> DeviceList:
         devices = read_device_list(request.molecule_id, answer, self._drift)
         if devices is None:
-            what = "a body that is no device list" if answer.body else "an empty body"
+            what = "a body that is no device list of this site" if answer.body else "an empty body"
             msg = f"{head(request, attempts)}: HTTP {answer.status} with {what}."
             raise UnexpectedResponseError(
                 msg + sample(answer), request=request, answer=answer, attempts=attempts

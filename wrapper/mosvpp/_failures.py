@@ -67,7 +67,7 @@ def error_for(
     refused = 400 <= status <= 499 and not (status == 409 and request.is_post and earlier)
     if refused or (status == 503 and asked is not None):
         wait = f" Wait {asked:.0f} s." if asked else ""
-        msg = f"{about}: HTTP {status}, nothing was done.{wait}{_REMEDIES.get(status, '')}{why}{found}"
+        msg = f"{about}: HTTP {status}, Molecule refused it.{wait}{_REMEDIES.get(status, '')}{why}{found}"
         return RejectedError(msg, retry_after=asked, **known)
     if request.is_post and status >= 400:
         after = " after an earlier attempt" if status < 500 else ""

@@ -34,7 +34,7 @@ _NO_TO_CANCEL = frozenset({_S.REJECTED, _S.FAILED})
 
 
 def read_device_list(molecule_id: str, answer: Answer, drift: OnFound) -> DeviceList | None:
-    """The devices of a site, or None when the body is no device list."""
+    """The devices of a site, or None when the body is no device list, or that of another site."""
     try:
         site, devices, unknown = _wire.read_devices(answer.json())
     except _wire.UNREADABLE:
@@ -47,6 +47,7 @@ def read_device_list(molecule_id: str, answer: Answer, drift: OnFound) -> Device
             drift("unknown_word", _wire.DEVICE_SYNC, path, str(device.device_type.value))
     if site.lower() != molecule_id.lower():
         drift("unexpected_shape", _wire.DEVICE_SYNC, "$.molecule_id", f"asked for {molecule_id}, got {site}")
+        return None
     return DeviceList(molecule_id=site, devices=devices, raw=answer)
 
 
@@ -189,7 +190,8 @@ class _Verdict:
         for stranger in said:
             self._strange("$", f"a verdict on {stranger or 'nothing named'}, which was not sent")
         outcome = _together(items)
-        if whole in (EventStatus.REJECTED, EventStatus.FAILED) and outcome is Outcome.ACCEPTED:
+        says_no = _NO_TO_CANCEL if self._cancelled else _NO
+        if whole in says_no and outcome is Outcome.ACCEPTED:
             self._strange("$.status", f"{whole} as a whole, {outcome} by item")
             outcome = Outcome.UNKNOWN
         certain = any(item.status is not EventStatus.UNKNOWN for item in items)

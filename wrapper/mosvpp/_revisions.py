@@ -8,13 +8,13 @@ from threading import Lock
 from ._requests import Request
 from .ids import id_key
 
-__all__ = ["Revisions"]
+__all__ = ["Revisions", "shared_revisions"]
 
 _KEPT = 100_000
 
 
 class Revisions:
-    """The newest request that a client began to send, for each of the last 100,000 events; thread-safe."""
+    """The newest request that was begun to be sent, for each of the last 100,000 events; thread-safe."""
 
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str, str], int] = {}
@@ -41,6 +41,17 @@ class Revisions:
         """Whether a newer request for one of the same events was begun."""
         with self._lock:
             return any(self._newest.get(key, 0) > request.revision for key in _events(request))
+
+
+_SHARED: dict[str, Revisions] = {}
+
+
+def shared_revisions(gateway: str) -> Revisions:
+    """The one record for a gateway in this process: two clients of it must not undo each other's cancels.
+
+    Other processes cannot be seen from here.
+    """
+    return _SHARED.setdefault(gateway, Revisions())
 
 
 def _events(request: Request) -> list[tuple[str, str, str]]:

@@ -41,6 +41,8 @@ class Progress:
         self.is_watched = False
         """Whether the attempt goes over sockets of this module, so that `is_written` can be relied upon."""
         self.is_written = False
+        self.is_read = False
+        """Whether anything was read since the request began to be written; else no answer is one to it."""
         self._is_wanted = is_wanted
 
     @classmethod
@@ -59,6 +61,10 @@ class Progress:
     def is_late(self) -> bool:
         """Whether the deadline has passed."""
         return time.monotonic() > self.deadline
+
+    def after_read(self) -> None:
+        """Note that something came in."""
+        self.is_read = self.is_read or self.is_written
 
     def stop(self) -> None:
         """Let the next step on the socket fail: that unwinds httpcore, while to leave its loops does not."""
@@ -93,7 +99,9 @@ class _Stream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        data = self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        Progress.current().after_read()
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         Progress.current().before_write(buffer)
@@ -151,7 +159,9 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         self._stream = stream
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        data = await self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        Progress.current().after_read()
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         Progress.current().before_write(buffer)

@@ -125,7 +125,14 @@ class _Course:
         self._sent = True
 
     def begin(self, response: httpx.Response) -> None:
-        """Note that the headers of an answer are there."""
+        """Note that the headers of an answer are there, and refuse one that came before the request went out.
+
+        A server that answers once too often leaves bytes behind, which would pass for the answer to the next
+        request on that connection.
+        """
+        if self.progress.is_watched and not self.progress.is_read:
+            self.progress.stop()
+            raise httpcore.RemoteProtocolError("an answer was there before the request was sent")
         self._response = response
 
     def take(self, chunk: bytes) -> bool:

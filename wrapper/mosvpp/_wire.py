@@ -207,8 +207,10 @@ def _in_our_spelling(
         known = {key: value for key, value in data.items() if key in ours}
         for key in data:
             name = key if key in ours else by_folded.get(_folded(key))
-            if name is None or (name != key and name in known):
+            if name is None:
                 unknown.append(f"{path}.{key}")
+            elif name in known and known[name] != data[key]:
+                raise ValueError(f"{path}.{name} is there twice, and says two things")
             elif name != key:
                 known[name] = data[key]
     for name, inner in (lists or {}).items():

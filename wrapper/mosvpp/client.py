@@ -15,6 +15,7 @@ import httpx
 
 from ._calls import Attempt, Calls, Flow, Pause, Request
 from ._contract import document
+from ._revisions import Revisions, shared_revisions
 from ._sockets import AsyncDeadlineTransport, DeadlineTransport
 from ._transport import send, send_async
 from .auth import ApiKey
@@ -52,6 +53,7 @@ class _Shell:
         clock: Clock | None = None,
         on_drift: OnDrift | None = None,
         statuses: Mapping[str, str] | None = None,
+        reaches_gateway: bool = True,
     ) -> None:
         self._origin = _origin(base_url)
         self._timeout = Timeout.of(timeout)
@@ -69,6 +71,8 @@ class _Shell:
             clock=self._clock,
             on_drift=on_drift,
             statuses=statuses,
+            # A transport of the caller's own may lead anywhere, so its clients do not share what they sent.
+            revisions=shared_revisions(f"{self._origin}/{api_version}") if reaches_gateway else Revisions(),
         )
 
     def __repr__(self) -> str:
@@ -127,6 +131,7 @@ class Client(_Shell):
             clock=clock,
             on_drift=on_drift,
             statuses=statuses,
+            reaches_gateway=transport is None,
         )
         arguments = _connection(self._origin, ssl_context, proxy, trust_env=trust_env)
         own = _checked_transport(transport, "handle_request")
@@ -254,6 +259,7 @@ class AsyncClient(_Shell):
             clock=clock,
             on_drift=on_drift,
             statuses=statuses,
+            reaches_gateway=transport is None,
         )
         arguments = _connection(self._origin, ssl_context, proxy, trust_env=trust_env)
         own = _checked_transport(transport, "handle_async_request")
@@ -332,21 +338,23 @@ def _origin(base_url: object) -> httpx.URL:
     """Scheme and host, where a key may be sent to."""
     try:
         url = httpx.URL(str(base_url))
-    except httpx.InvalidURL:
-        url = httpx.URL("")
+        host = url.host
+    except (httpx.InvalidURL, UnicodeError):
+        url, host = httpx.URL(""), ""
+    given = "this" if "@" in str(base_url) else repr(base_url)  # before an @ there may stand a password
     if url.userinfo:  # it may be a password, so it is not repeated
         raise RuleError("base_url holds a user name or a password", path="base_url", rule="format")
     port = 443 if url.port is None else url.port
-    if url.scheme not in ("http", "https") or not url.host or not 0 < port < 65536:
-        msg = f"{base_url!r} is no origin; it looks like {DEFAULT_BASE_URL}"
+    if url.scheme not in ("http", "https") or not host or not 0 < port < 65536:
+        msg = f"{given} is no origin; it looks like {DEFAULT_BASE_URL}"
         raise RuleError(msg, path="base_url", rule="format", evidence=("transport.base_url",))
     if url.path not in ("", "/") or url.query or url.fragment:
-        msg = f"{base_url!r} has more than scheme, host and port; the path is added here, with api_version"
+        msg = f"{given} has more than scheme, host and port; the path is added here, with api_version"
         raise RuleError(msg, path="base_url", rule="format", evidence=("transport.base_url",))
-    if url.scheme == "http" and not _is_near(url.host):
-        msg = f"{base_url!r} would send the key unencrypted; use https"
+    if url.scheme == "http" and not _is_near(host):
+        msg = f"{given} would send the key unencrypted; use https"
         raise RuleError(msg, path="base_url", rule="https", evidence=("transport.api_key",))
-    return httpx.URL(scheme=url.scheme, host=url.host, port=url.port)
+    return httpx.URL(scheme=url.scheme, host=host, port=url.port)
 
 
 def _is_near(host: str) -> bool:
@@ -354,8 +362,18 @@ def _is_near(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return "." not in host or host.endswith(".localhost")
-    return address.is_private
+        # A number such as 134744072 is another spelling of an address, and so is 0x08080808.
+        return host[0].isalpha() and ("." not in host or host.endswith(".localhost"))
+    return any(address in network for network in _NEAR)
+
+
+_NEAR = [
+    ipaddress.ip_network(network)
+    for network in (
+        *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+        *("::1/128", "fc00::/7", "fe80::/10"),
+    )
+]
 
 
 def _checked_transport(transport: Any, method: str) -> Any:
