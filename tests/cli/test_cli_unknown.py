@@ -14,6 +14,8 @@ import pytest
 
 from mosvpp import Request
 from mosvpp.cli.exits import Exit
+from mosvpp.cli.saved import NewFile
+from mosvpp.errors import RuleError
 from mosvpp_sandbox import Sandbox
 
 Run = Callable[..., Any]
@@ -22,6 +24,7 @@ EVENT = "8A7DA4D3-5AD6-42F6-BCAD-6194BBD2F68D"
 WHEN = ("--start", "2030-01-05T00:00:00Z", "--duration", "1h")
 FIVE_KW = ("--type", "discharge", "--power", "5 kW", "--priority", "10")
 ACCEPTED = json.dumps({"status": "accepted"}).encode()
+REQUEST = Request(operation="submit_dispatch", method="POST", path="/x", molecule_id="site")
 
 
 def event_of(server: Any, index: int = -1) -> dict[str, Any]:
@@ -108,11 +111,11 @@ def test_a_receipt_that_cannot_be_kept_is_shown_instead(
 
     real, calls = saved._replace, []
 
-    def replace(path: Path, text: str) -> None:
+    def replace(path: Path, text: str) -> Any:
         calls.append(path)
         if len(calls) > 1:
             raise OSError(28, "No space left on device")
-        real(path, text)
+        return real(path, text)
 
     monkeypatch.setattr(saved, "_replace", replace)
     server = serve(answer(200, ACCEPTED))
@@ -135,9 +138,76 @@ def test_a_request_that_cannot_be_kept_is_shown_instead(
     ran = run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url)
     assert ran.code == Exit.OUTCOME_UNKNOWN
     assert '"kind":"request"' in "".join(ran.out.split())
+    assert list(Path.cwd().iterdir()) == []
+    assert run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url, "--json").json["file"] is None
     before = run("dispatch", site, *FIVE_KW, *WHEN, "--base-url", server.url, "--save", "r.json")
     assert before.code == Exit.NOT_SENT
-    assert len(server.received) == 1
+    assert list(Path.cwd().iterdir()) == []
+    assert len(server.received) == 2
+
+
+def test_of_two_commands_only_one_gets_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    first = NewFile(path, base_url="http://127.0.0.1:1")
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(RuleError, match="exists already"):
+        NewFile(path, base_url="http://127.0.0.1:1")
+    first.release()
+    assert not path.exists()
+    NewFile(path, base_url="http://127.0.0.1:1").keep(REQUEST)
+    assert Request.from_json(path.read_bytes()) == REQUEST
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in tmp_path.iterdir()] == ["r.json"]
+
+
+@pytest.mark.parametrize("kept_before", [False, True])
+def test_what_another_put_in_the_place_is_neither_replaced_nor_deleted(
+    tmp_path: Path, kept_before: bool
+) -> None:
+    path = tmp_path / "r.json"
+    file = NewFile(path, base_url="http://127.0.0.1:1")
+    if kept_before:
+        file.keep(REQUEST)
+    (tmp_path / "other").write_text("theirs")
+    (tmp_path / "other").replace(path)
+    with pytest.raises(RuleError, match="no longer the file that this command made"):
+        file.keep(REQUEST)
+    file.release()
+    file.discard()
+    assert path.read_text() == "theirs"
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "r.json").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RuleError, match="exists already"):
+        NewFile(tmp_path / "r.json", base_url="http://127.0.0.1:1")
+    assert (tmp_path / "r.json").is_symlink()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_while_one_command_asks_another_cannot_take_its_file(
+    terminal: Run, run: Run, serve: Run, answer: Any, site: str
+) -> None:
+    server = serve(answer(200, ACCEPTED))
+    options = ("dispatch", site, *FIVE_KW, *WHEN, "--mode", "live", "--live", "--save", "r.json")
+    asking = terminal(*options, "--base-url", server.url)
+    asking.wait_for("Type the site id")
+    refused = run(*options, "--yes", "--base-url", server.url)
+    assert refused.code == Exit.NOT_SENT
+    assert "exists already" in refused.words
+    assert server.received == []
+    asking.type(f"{site}\n")
+    assert asking.end() == Exit.OK
+    assert json.loads(Path("r.json").read_text())["kind"] == "dispatch_receipt"
+
+
+def test_a_name_that_no_file_can_have_is_refused(run: Run, serve: Run, answer: Any, site: str) -> None:
+    server = serve(answer(200, ACCEPTED))
+    for name in ("a" * 300, "missing/r.json"):
+        ran = run("dispatch", site, *FIVE_KW, *WHEN, "--save", name, "--base-url", server.url)
+        assert ran.code == Exit.NOT_SENT
+        assert "cannot be written: " in ran.words
+    assert server.received == []
 
 
 def test_a_write_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None:

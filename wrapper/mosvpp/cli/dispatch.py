@@ -155,14 +155,14 @@ def dispatch(
     connection = Connection(
         base_url=base_url, api_version=api_version, api_key=api_key, timeout=timeout, ca_file=ca_file
     )
-    sender = Sender(terminal, connection, save=save, allow_live=is_live)
-    sender.client.check_dispatch(site, [slot], mode.value)
-    about = heading(f"dispatch, {mode.value}", site, connection)
-    if is_live:
-        insist_on_yes(terminal, site, about, slots_table([slot]), yes=yes)
-    else:
-        terminal.show(about)
-    sender.send(lambda client: client.submit_dispatch(site, slot, mode=mode.value))
+    with Sender(terminal, connection, save=save, allow_live=is_live) as sender:
+        sender.client.check_dispatch(site, [slot], mode.value)
+        about = heading(f"dispatch, {mode.value}", site, connection)
+        if is_live:
+            insist_on_yes(terminal, site, about, slots_table([slot]), yes=yes)
+        else:
+            terminal.show(about)
+        sender.send(lambda client: client.submit_dispatch(site, slot, mode=mode.value))
 
 
 def _slot(
@@ -261,11 +261,11 @@ def cancel(
     is_live = mode.value == Mode.LIVE
     if is_live:
         insist_on_live("these events are live", live=live)
-    sender = Sender(terminal, connection, save=save, allow_live=is_live)
-    sender.client.check_dispatch(value.molecule_id, slots, mode.value)
-    about = heading(f"cancel, {mode.value}", value.molecule_id, connection)
-    if is_live:
-        insist_on_yes(terminal, value.molecule_id, about, slots_table(slots), yes=yes)
-    else:
-        terminal.show(about)
-    sender.send(lambda client: client.submit_dispatch(value.molecule_id, slots, mode=mode.value))
+    with Sender(terminal, connection, save=save, allow_live=is_live) as sender:
+        sender.client.check_dispatch(value.molecule_id, slots, mode.value)
+        about = heading(f"cancel, {mode.value}", value.molecule_id, connection)
+        if is_live:
+            insist_on_yes(terminal, value.molecule_id, about, slots_table(slots), yes=yes)
+        else:
+            terminal.show(about)
+        sender.send(lambda client: client.submit_dispatch(value.molecule_id, slots, mode=mode.value))

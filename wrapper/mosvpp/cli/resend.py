@@ -51,8 +51,8 @@ def resend(
     is_live = request.mode is None or request.mode.value == "live"
     if is_live:
         insist_on_live("this moves real devices", live=live)
-    sender = Sender(terminal, connection, allow_live=is_live, save=save, source=file)
-    about = heading(f"resend {request.operation}", request.molecule_id, connection)
-    warning = "It may act twice, and undoes a change or a cancellation that was sent since."
-    insist_on_yes(terminal, request.molecule_id, about, request_table(request), warning, yes=yes)
-    sender.send(lambda client: client.resend(request))
+    with Sender(terminal, connection, allow_live=is_live, save=save, source=file) as sender:
+        about = heading(f"resend {request.operation}", request.molecule_id, connection)
+        warning = "It may act twice, and undoes a change or a cancellation that was sent since."
+        insist_on_yes(terminal, request.molecule_id, about, request_table(request), warning, yes=yes)
+        sender.send(lambda client: client.resend(request))

@@ -8,6 +8,7 @@ file says.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import tempfile
@@ -77,51 +78,103 @@ def insist_on_same_host(saved: Saved, connection: Connection) -> None:
 
 
 class NewFile:
-    """A file that is not there yet, for a receipt; until that is there, for the request."""
+    """A file that is not there yet, for a receipt; until that is there, for the request.
+
+    Its name is taken at once, with an empty file, so that of two commands only one gets it. What another one
+    has put there since is neither replaced nor deleted.
+    """
 
     def __init__(self, path: Path | None, *, base_url: str) -> None:
         self.path = path
         self._base_url = base_url
-        if path is None:
-            return
-        if path.exists():
-            msg = f"{path} exists already, and may be needed to cancel something: name a new file"
-            raise RuleError(msg, path="--save", rule="new_file")
-        if not os.access(path.parent, os.W_OK):
-            raise RuleError(f"the folder {path.parent} cannot be written to", path="--save", rule="new_file")
+        self._own: _Version | None = None
+        self._is_empty = True
+        if path is not None:
+            try:
+                self._own = _reserve(path)
+            except FileExistsError:
+                msg = f"{path} exists already, and may be needed to cancel something: name a new file"
+                raise RuleError(msg, path="--save", rule="new_file") from None
+            except OSError as error:
+                raise _not_written(path, error) from None
 
     def keep(self, value: Kept) -> None:
         """Write, or replace, what is known. Does nothing without a path. Raises `RuleError`."""
-        if self.path is not None:
-            data = {**json.loads(value.to_json()), "base_url": self._base_url}
-            try:
-                _replace(self.path, json.dumps(data, indent=2) + "\n")
-            except OSError as error:
-                msg = f"{self.path} cannot be written: {error.strerror or error}"
-                raise RuleError(msg, path="--save", rule="new_file") from None
+        if self.path is None:
+            return
+        if not self._is_own():
+            msg = f"{self.path} is no longer the file that this command made, so it is left alone"
+            raise RuleError(msg, path="--save", rule="new_file")
+        data = {**json.loads(value.to_json()), "base_url": self._base_url}
+        try:
+            self._own = _replace(self.path, json.dumps(data, indent=2) + "\n")
+        except OSError as error:
+            raise _not_written(self.path, error) from None
+        self._is_empty = False
 
     def keep_unknown(self, request: Request) -> Path:
         """Write a request whose outcome is unknown, under a name of its own where none was given."""
         if self.path is None:
-            self.path = _free_name(f"mosvpp-request-{request.ids[0][:8]}")
-        self.keep(request)
-        return self.path
+            self.path, self._own = _reserve_free_name(f"mosvpp-request-{request.ids[0][:8]}")
+        path = self.path
+        try:
+            self.keep(request)
+        except RuleError:
+            self.release()
+            raise
+        return path
 
     def discard(self) -> None:
         """Nothing came of it: leave no file behind."""
-        if self.path is not None:
+        if self.path is not None and self._is_own():
             self.path.unlink(missing_ok=True)
+        self.path = None
+
+    def release(self) -> None:
+        """Give the name back when nothing was kept under it."""
+        if self._is_empty:
+            self.discard()
+
+    def _is_own(self) -> bool:
+        assert self.path is not None
+        try:
+            return _version(self.path.lstat()) == self._own
+        except OSError:
+            return False
 
 
-def _free_name(stem: str) -> Path:
-    number, path = 1, Path(f"{stem}.json")
-    while path.exists():
-        number += 1
-        path = Path(f"{stem}-{number}.json")
-    return path
+# The time belongs to it, since the number of a deleted file is soon given to another one.
+_Version: TypeAlias = tuple[int, int, int]
 
 
-def _replace(path: Path, text: str) -> None:
+def _version(status: os.stat_result) -> _Version:
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+def _reserve(path: Path) -> _Version:
+    """Make an empty file for this user alone. Raises `FileExistsError` where something is already."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    os.close(handle)
+    return _version(path.lstat())
+
+
+def _reserve_free_name(stem: str) -> tuple[Path, _Version]:
+    for number in itertools.count(1):
+        path = Path(f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
+        try:
+            return path, _reserve(path)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _not_written(path, error) from None
+    raise AssertionError("there is always another number")
+
+
+def _not_written(path: Path, error: OSError) -> RuleError:
+    return RuleError(f"{path} cannot be written: {error.strerror or error}", path="--save", rule="new_file")
+
+
+def _replace(path: Path, text: str) -> _Version:
     """Write the whole file or nothing of it."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".mosvpp-")
     try:
@@ -129,8 +182,10 @@ def _replace(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        version = _version(Path(name).lstat())
         Path(name).replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+    return version

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, Self, TypeAlias
 
 from mosvpp._requests import Request
 from mosvpp.errors import (
@@ -41,7 +41,7 @@ _EXITS = {
 
 
 class Sender:
-    """Sends one request for a command, and ends the command.
+    """Sends one request for a command, and ends the command. Use it in a `with` block.
 
     `save` is where the receipt is to be kept, `source` the file of a request that is sent again.
     """
@@ -57,10 +57,16 @@ class Sender:
     ) -> None:
         self._terminal = terminal
         self._connection = connection
-        self._file = NewFile(save, base_url=connection.base_url)
         self._source = source
         self.client = connection.client(allow_live=allow_live, on_drift=terminal.warn_of)
+        self._file = NewFile(save, base_url=connection.base_url)  # last: it makes a file
         self.client.before_sending = self._file.keep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.release()
 
     def send(self, call: Callable[[WatchedClient], Receipt]) -> NoReturn:
         """Make the call, show what became of it, and end."""

@@ -61,8 +61,8 @@ def command(
     connection = Connection(
         base_url=base_url, api_version=api_version, api_key=api_key, timeout=timeout, ca_file=ca_file
     )
-    sender = Sender(terminal, connection, save=save, allow_live=True)
-    sender.client.check_site_command(site, wanted, length, scmd_id)
-    about = heading(f"command for {duration_words(int(length.total_seconds()))}", site, connection)
-    insist_on_yes(terminal, site, about, commands_table(wanted), yes=yes)
-    sender.send(lambda client: client.submit_site_command(site, wanted, duration=length, scmd_id=scmd_id))
+    with Sender(terminal, connection, save=save, allow_live=True) as sender:
+        sender.client.check_site_command(site, wanted, length, scmd_id)
+        about = heading(f"command for {duration_words(int(length.total_seconds()))}", site, connection)
+        insist_on_yes(terminal, site, about, commands_table(wanted), yes=yes)
+        sender.send(lambda client: client.submit_site_command(site, wanted, duration=length, scmd_id=scmd_id))
