@@ -87,6 +87,15 @@ def test_other_durations_are_refused(text: str) -> None:
     assert caught.value.path == "--duration"
 
 
+@pytest.mark.parametrize("digits", [20, 5000])
+@pytest.mark.parametrize("unit", ["d", "s"])
+def test_a_duration_beyond_all_clocks_is_too_long_and_told_in_short(digits: int, unit: str) -> None:
+    with pytest.raises(RuleError, match="is too long") as caught:
+        read_duration("9" * digits + unit, "--duration")
+    assert caught.value.rule == "range"
+    assert len(caught.value.args[0]) < 60
+
+
 @pytest.mark.parametrize(
     ("text", "tz", "fold", "instant"),
     [
@@ -118,6 +127,8 @@ def test_now_is_the_present() -> None:
         ("2026-11-23 18:00", "Berlin", "is no time zone"),
         ("2026-03-29 02:30", "Europe/Berlin", "does not exist"),
         ("2026-10-25 02:30", "Europe/Berlin", "--fold 0"),
+        ("0001-01-01 00:00", "Europe/Berlin", "out of range"),
+        ("9999-12-31 23:59", "America/New_York", "out of range"),
     ],
 )
 def test_other_times_are_refused_with_a_reason(text: str, tz: str | None, why: str) -> None:

@@ -70,11 +70,12 @@ def read_duration(text: str, option: str) -> timedelta:
     if found is None or not any(found.groups()):
         msg = f"{text!r} is no duration: write it like 1h, 90m, 1h30m or 45s"
         raise RuleError(msg, path=option, rule="duration")
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
     try:
+        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
         return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    except OverflowError:
-        raise RuleError(f"{text} is too long", path=option, rule="range") from None
+    except (OverflowError, ValueError):  # the latter for more digits than Python reads
+        shown = text if len(text) <= 30 else f"{text[:30]}…"
+        raise RuleError(f"{shown} is too long", path=option, rule="range") from None
 
 
 def read_time(text: str, option: str, *, tz: str | None, fold: int | None) -> datetime:
