@@ -183,7 +183,7 @@ def test_keys_in_another_case_are_read(clients: Clients) -> None:
         {"STATUS": "rejected", "status": "rejected", "Status": "accepted"},
     ],
 )
-def test_two_spellings_of_a_key_that_contradict_each_other_are_no_receipt(
+def test_two_spellings_of_a_key_that_contradict_are_no_receipt(
     clients: Clients, body: Any
 ) -> None:
     surprises: list[Any] = []
