@@ -80,7 +80,7 @@ def test_a_delivery_cannot_be_changed_and_does_not_print_its_body(delivery: Any)
 def test_a_report_of_many_events_prints_briefly() -> None:
     results = [ExecutionResult(event_id=str(n), status=EventStatus.COMPLETED) for n in range(1000)]
     text = repr(ExecutionReport(results=tuple(results)))
-    assert "2: completed, …" in text
+    assert "'2': completed, …" in text
     assert len(text) < 200
 
 
@@ -164,3 +164,10 @@ def test_executed_power_needs_a_unit_of_power_and_no_sign(
     ):
         assert result.executed_power == power
         assert power is None or result.executed_power.unit == unit  # type: ignore[union-attr]
+
+
+def test_an_id_of_the_sender_breaks_no_line_of_a_log() -> None:
+    result = ExecutionResult(event_id="a\n\x1b[31mforged" + "x" * 5000, status=EventStatus.COMPLETED)
+    text = repr(ExecutionReport(results=(result,)))
+    assert text.isprintable()
+    assert len(text) < 250

@@ -143,3 +143,44 @@ def test_what_is_no_time_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         read_instant(text)
     assert type(caught.value) is ValueError
+
+
+@pytest.mark.parametrize(
+    ("when", "tz"),
+    [
+        ("0001-01-01 00:00", "Asia/Tokyo"),
+        ("9999-12-31 23:59", "America/Los_Angeles"),
+        (datetime(1, 1, 1), "Asia/Tokyo"),  # noqa: DTZ001
+    ],
+)
+def test_a_local_time_beyond_the_years_of_utc_is_refused(when: Any, tz: str) -> None:
+    with pytest.raises(RuleError, match="out of range") as caught:
+        slot_time(when, tz=tz)
+    assert (caught.value.path, caught.value.rule) == ("when", "range")
+
+
+@pytest.mark.parametrize("argument", ["when", "tz", "fold"])
+def test_a_number_that_cannot_be_shown_is_refused_as_any_other(argument: str) -> None:
+    arguments: dict[str, Any] = {"when": "2026-07-05 03:30", "tz": BERLIN, argument: 10**5000}
+    with pytest.raises(RuleError) as caught:
+        slot_time(**arguments)
+    assert caught.value.path == argument
+    with pytest.raises(RuleError):
+        to_instant(10**5000, path="start")
+
+
+NO_TIMES = [
+    "2024-01-05T00:15:00Z\0junk",
+    "2024-01-05T00:15:00\0",
+    "2024-01-05\u201300:15:00Z",
+    "2024-01-05T00:15:\u0660\u0660Z",
+]
+
+
+@pytest.mark.parametrize("text", NO_TIMES, ids=ascii)
+def test_a_time_is_ascii_to_its_end(text: str) -> None:
+    with pytest.raises(ValueError, match="is no time"):
+        read_instant(text)
+    with pytest.raises(RuleError) as caught:
+        slot_time(text.replace("Z", ""), tz=BERLIN)
+    assert caught.value.rule == "format"

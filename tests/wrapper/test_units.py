@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import decimal
 import pickle
 from decimal import Decimal
 from fractions import Fraction
@@ -152,3 +153,58 @@ def test_where_a_power_is_needed_a_bare_number_is_refused_with_advice() -> None:
             power_of(value, path="power")
         assert advice in str(caught.value)
         assert caught.value.path == "power"
+
+
+@given(powers, powers, values)
+def test_the_decimal_context_of_the_program_changes_nothing(one: Power, other: Power, factor: float) -> None:
+    def everything() -> list[Any]:
+        total = one + other
+        return [
+            *((power.value, power.unit) for power in (total, factor * kW, 12.345 * kW, 1e9 * one)),
+            *(one.watts, one.kilowatts, one.megawatts, one == other, one < other, hash(one), repr(total)),
+        ]
+
+    expected = everything()
+    every_signal = list(decimal.Context().traps)
+    for context in (decimal.Context(prec=2), decimal.Context(prec=1, Emin=0, Emax=0, traps=every_signal)):
+        with decimal.localcontext(context):
+            assert everything() == expected
+
+
+def test_few_digits_of_precision_do_not_round_what_is_sent() -> None:
+    with decimal.localcontext(decimal.Context(prec=2)):
+        assert (12.345 * kW).value == 12.345
+        assert (12.345 * kW).watts == 12345
+        assert (12.345 * kW + 1 * w).value == 12.346
+
+
+@pytest.mark.parametrize(("value", "unit"), [(1e308, "MW"), (1e306, "kW"), (1.8e302, "MW")])
+def test_a_power_of_more_watts_than_a_number_holds_is_refused(value: float, unit: str) -> None:
+    with pytest.raises(RuleError, match="more watts") as caught:
+        Power(value, unit)
+    assert (caught.value.path, caught.value.rule) == ("value", "finite")
+
+
+def test_the_largest_powers_stay_finite() -> None:
+    assert Power(1.7e302, "MW").watts == 1.7e308
+    assert Power(1.7e308, "w").value == 1.7e308
+    with pytest.raises(RuleError):
+        Power(1.7e308, "w") + Power(1.7e308, "w")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Decimal("sNaN"), Decimal("-sNaN12"), Decimal(10) ** 400, 10**5000, -(10**5001)],
+    ids=["signalling NaN", "negative NaN", "Decimal", "int", "negative int"],
+)
+def test_a_number_that_cannot_even_be_shown_is_refused_as_any_other(value: Any) -> None:
+    for make in (lambda: value * kW, lambda: kW * value, lambda: Power(value, "kW")):
+        with pytest.raises(RuleError) as caught:
+            make()
+        assert (caught.value.path, caught.value.rule) == ("value", "finite")
+        assert len(str(caught.value)) < 200
+
+
+def test_a_bare_number_that_cannot_be_shown_is_refused_with_advice_too() -> None:
+    with pytest.raises(RuleError, match=r"give it a unit"):
+        power_of(10**5000, path="power")

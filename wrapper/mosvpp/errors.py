@@ -63,6 +63,15 @@ class RuleError(MosVPPError, ValueError):
         return f"{where}{self.args[0]}{why}"
 
 
+def shown(value: object, longest: int = 60) -> str:
+    """A value as a message shows it: shortened, and whatever it is, without failing."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  a number of more than 4300 digits, or a type of the caller's
+        return f"<{type(value).__name__} that cannot be shown>"
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
 class _CallError(MosVPPError):
     """What the errors of a call share.
 

@@ -16,7 +16,7 @@ import msgspec
 from mosvpp_events import DeviceReading
 
 from ._values import Value
-from .errors import RuleError
+from .errors import RuleError, shown
 from .ids import id_key
 from .statuses import EventStatus
 from .units import Power
@@ -130,7 +130,7 @@ class ExecutionReport(Value, frozen=True, kw_only=True, tag_field="kind", tag="e
     raw: bytes = b""
 
     def __repr__(self) -> str:
-        results = ", ".join(f"{result.event_id}: {result.status}" for result in self.results[:3])
+        results = ", ".join(f"{shown(result.event_id)}: {result.status}" for result in self.results[:3])
         results += ", …" * (len(self.results) > 3)
         size = len(self.raw)
         return f"ExecutionReport(molecule_id={self.molecule_id!r}, results=<{results}>, raw=<{size} bytes>)"

@@ -6,11 +6,14 @@ import re
 from functools import lru_cache
 from uuid import UUID, uuid4
 
-from .errors import RuleError
+from .errors import RuleError, shown
 
 __all__ = ["id_key", "id_text", "new_id"]
 
-_CANONICAL = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_FORM = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_CANONICAL = re.compile(_FORM).fullmatch
+# UUID() itself takes much more, such as 0x, underscores and spaces.
+_OTHER_FORM = re.compile(rf"urn:uuid:({_FORM})|\{{({_FORM})\}}|([0-9a-fA-F]{{32}})").fullmatch
 
 _LONGEST_UUID = 45  # with urn:uuid: in front; longer texts, which anybody may send, are not kept in memory
 
@@ -31,10 +34,8 @@ def id_key(text: str | UUID) -> str:
 def _key_of(text: str) -> str:
     if _CANONICAL(text):
         return text.replace("-", "").lower()
-    try:
-        return UUID(text).hex  # in braces, or without hyphens
-    except ValueError:
-        return text
+    other = _OTHER_FORM(text)
+    return other[other.lastindex or 0].replace("-", "").lower() if other else text
 
 
 def id_text(value: object, *, path: str) -> str:
@@ -43,5 +44,5 @@ def id_text(value: object, *, path: str) -> str:
         return str(value)
     if isinstance(value, str) and _CANONICAL(value):
         return value
-    msg = f"{value!r} is no UUID; write it like 8a7da4d3-5ad6-42f6-bcad-6194bbd2f68d, or leave it out"
+    msg = f"{shown(value)} is no UUID; write it like 8a7da4d3-5ad6-42f6-bcad-6194bbd2f68d, or leave it out"
     raise RuleError(msg, path=path, rule="format", evidence=("dispatch.event_id",))

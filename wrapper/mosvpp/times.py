@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from .errors import RuleError
+from .errors import RuleError, shown
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -23,19 +23,23 @@ def slot_time(when: str | datetime, *, tz: str | ZoneInfo, fold: int | None = No
     hour that happens twice in autumn, `fold=0` means the first and `fold=1` the second.
 
     Raises `RuleError` for a time that does not exist in the zone, for an ambiguous one without `fold`, for a
-    time that already has an offset, and for an unknown zone.
+    time that already has an offset, for one that is out of range in UTC, and for an unknown zone.
     """
     local = _parsed(when)
     zone = _zone(tz)
     if local.tzinfo is not None:
-        msg = f"{when} already has an offset; pass it as it is, without tz, or give the local time alone"
+        given = shown(str(when))
+        msg = f"{given} already has an offset; pass it as it is, without tz, or give the local time alone"
         raise RuleError(msg, path="when", rule="local_time")
     if fold not in (None, 0, 1):
-        raise RuleError(
-            f"fold is 0 (the first time) or 1 (the second), not {fold!r}", path="fold", rule="fold"
-        )
+        msg = f"fold is 0 (the first time) or 1 (the second), not {shown(fold)}"
+        raise RuleError(msg, path="fold", rule="fold")
     first, second = (local.replace(tzinfo=zone, fold=turn) for turn in (0, 1))
-    if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local:
+    try:
+        exists = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == local
+    except OverflowError:
+        raise _out_of_range(first, "when") from None
+    if not exists:
         msg = f"{local} does not exist in {zone.key}: the clocks are put forward over it"
         raise RuleError(msg, path="when", rule="local_time_exists")
     if first.utcoffset() != second.utcoffset() and fold is None:
@@ -48,7 +52,7 @@ def to_instant(when: object, *, path: str) -> datetime:
     """An aware datetime as UTC in whole seconds (a fraction is cut off); anything else is a `RuleError`."""
     if not isinstance(when, datetime):
         hint = "slot_time('2026-03-29 03:30', tz='Europe/Berlin')"
-        msg = f"{when!r} is no datetime; use an aware one, for example {hint}"
+        msg = f"{shown(when)} is no datetime; use an aware one, for example {hint}"
         raise RuleError(msg, path=path, rule="type", evidence=("times.utc",))
     if when.utcoffset() is None:
         msg = f"{when} has no time zone; use slot_time(…, tz='Europe/Berlin') or .replace(tzinfo=UTC)"
@@ -56,7 +60,7 @@ def to_instant(when: object, *, path: str) -> datetime:
     try:
         return when.astimezone(UTC).replace(microsecond=0, fold=0)
     except OverflowError:
-        raise RuleError(f"{when} is out of range in UTC", path=path, rule="range") from None
+        raise _out_of_range(when, path) from None
 
 
 def to_wire(instant: datetime) -> str:
@@ -69,7 +73,7 @@ def read_instant(text: str) -> tuple[datetime, bool]:
 
     Without an offset it is taken as UTC. Digits beyond microseconds are cut off. Raises `ValueError`.
     """
-    instant = datetime.fromisoformat(text)
+    instant = _from_iso(text)
     offset = instant.utcoffset()
     if offset is None:
         return instant.replace(tzinfo=UTC), False
@@ -79,13 +83,23 @@ def read_instant(text: str) -> tuple[datetime, bool]:
         raise ValueError(f"{text} is out of range in UTC") from None
 
 
+def _from_iso(text: str) -> datetime:
+    if "\0" in text or not text.isascii():  # fromisoformat reads up to a NUL, and takes any sign between
+        raise ValueError(f"{shown(text)} is no time")
+    return datetime.fromisoformat(text)
+
+
+def _out_of_range(when: datetime, path: str) -> RuleError:
+    return RuleError(f"{when} is out of range in UTC", path=path, rule="range")
+
+
 def _parsed(when: object) -> datetime:
     if isinstance(when, datetime):
         return when
     try:
-        return datetime.fromisoformat(str(when).strip())
+        return _from_iso(str(when).strip())
     except ValueError:
-        msg = f"{when!r} is no time; write it like 2026-03-29 03:30"
+        msg = f"{shown(when)} is no time; write it like 2026-03-29 03:30"
         raise RuleError(msg, path="when", rule="format") from None
 
 
@@ -97,5 +111,5 @@ def _zone(tz: str | ZoneInfo) -> ZoneInfo:
     try:
         return ZoneInfo(tz)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        msg = f"{tz!r} is no time zone that this machine knows; use an IANA name such as Europe/Berlin"
+        msg = f"{shown(tz)} is no time zone that this machine knows; use an IANA name such as Europe/Berlin"
         raise RuleError(msg, path="tz", rule="time_zone") from None

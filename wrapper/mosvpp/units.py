@@ -12,24 +12,28 @@ says which way.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from functools import total_ordering
 from math import isfinite
 from typing import Any, ClassVar, NoReturn
 
-from .errors import RuleError
+from .errors import RuleError, shown
 
 __all__ = ["MW", "Power", "kW", "power_of", "w"]
 
 _EXPONENTS = {"w": 0, "kW": 3, "MW": 6}
+_ALWAYS_FITS = 1e300
+
+# What a program sets in decimal.getcontext() (digits, traps) must not change what is sent.
+_ARITHMETIC = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 
 
 @total_ordering
 class Power:
     """A power: a number that is not negative, and one of the units `w`, `kW`, `MW`. Immutable.
 
-    Write `5 * kW` rather than calling this. Raises `RuleError` for a negative number, NaN, infinity, anything
-    that is no number, and any other unit.
+    Write `5 * kW` rather than calling this. Raises `RuleError` for a negative number, NaN, infinity, more
+    watts than a float holds, anything that is no number, and any other unit.
     """
 
     __slots__ = ("_unit", "_value")
@@ -41,6 +45,9 @@ class Power:
     def __init__(self, value: float | Decimal, unit: str) -> None:
         object.__setattr__(self, "_value", _number(value))
         object.__setattr__(self, "_unit", _known_unit(unit))
+        if self._value > _ALWAYS_FITS and not isfinite(self.watts):
+            msg = f"{self} is more watts than a number can hold"
+            raise RuleError(msg, path="value", rule="finite", evidence=("behaviour.json_only",))
 
     @property
     def value(self) -> float:
@@ -60,28 +67,30 @@ class Power:
     @property
     def kilowatts(self) -> float:
         """The power in kilowatts."""
-        return float(self._exact().scaleb(-3))
+        return float(self._exact(-3))
 
     @property
     def megawatts(self) -> float:
         """The power in megawatts."""
-        return float(self._exact().scaleb(-6))
+        return float(self._exact(-6))
 
-    def _exact(self) -> Decimal:
+    def _exact(self, shift: int = 0) -> Decimal:
         # The shortest text of a float, moved by a power of ten: 0.1 kW is 100 w, without a rounding error.
-        return Decimal(repr(self._value)).scaleb(_EXPONENTS[self._unit])
+        return _ARITHMETIC.scaleb(Decimal(repr(self._value)), _EXPONENTS[self._unit] + shift)
 
     def __mul__(self, factor: float | Decimal) -> Power:
         if isinstance(factor, Power):
             return NotImplemented
-        return Power(float(Decimal(repr(self._value)) * Decimal(repr(_number(factor)))), self._unit)
+        number = _ARITHMETIC.multiply(Decimal(repr(self._value)), Decimal(repr(_number(factor))))
+        return Power(float(number), self._unit)
 
     __rmul__ = __mul__
 
     def __add__(self, other: Power) -> Power:
         if not isinstance(other, Power):
             return NotImplemented
-        return Power(float((self._exact() + other._exact()).scaleb(-_EXPONENTS[self._unit])), self._unit)
+        shift = -_EXPONENTS[self._unit]
+        return Power(float(_ARITHMETIC.add(self._exact(shift), other._exact(shift))), self._unit)
 
     def __eq__(self, other: object) -> bool:
         return self._exact() == other._exact() if isinstance(other, Power) else NotImplemented
@@ -112,17 +121,21 @@ class Power:
 
 def _number(value: float | Decimal) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        msg = f"a power is made of a number and a unit, as in 5 * kW; {value!r} is no number"
+        msg = f"a power is made of a number and a unit, as in 5 * kW; {shown(value)} is no number"
         raise RuleError(msg, path="value", rule="type")
     try:
         number = float(value)
     except OverflowError:
         number = float("inf")
+    except ValueError:  # a signalling NaN
+        number = float("nan")
     if not isfinite(number):
-        msg = f"{value} is not a finite number"
+        msg = f"{shown(value)} is not a finite number"
         raise RuleError(msg, path="value", rule="finite", evidence=("behaviour.json_only",))
     if number < 0:
-        msg = f"a power is a magnitude, and {value} is negative: the direction is in charge or discharge"
+        msg = (
+            f"a power is a magnitude, and {shown(value)} is negative: the direction is in charge or discharge"
+        )
         raise RuleError(msg, path="value", rule="minimum", evidence=("dispatch.no_negative",))
     return number + 0.0  # turns -0.0 into 0.0
 
@@ -131,7 +144,7 @@ def _known_unit(unit: object) -> str:
     if isinstance(unit, str) and unit in _EXPONENTS:
         return unit
     hint = " (mW and mw would be milliwatts, 10⁹ apart from MW)" if unit in ("mW", "mw") else ""
-    msg = f"{unit!r} is no unit of power here; use w, kW or MW, spelled exactly so{hint}"
+    msg = f"{shown(unit)} is no unit of power here; use w, kW or MW, spelled exactly so{hint}"
     raise RuleError(msg, path="unit", rule="enum", evidence=("units.spelling",))
 
 
@@ -140,7 +153,7 @@ def power_of(value: object, *, path: str) -> Power:
     if isinstance(value, Power):
         return value
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else 5
-    msg = f"{value!r} is no power: give it a unit, as in {number} * kW"
+    msg = f"{shown(value)} is no power: give it a unit, as in {shown(number)} * kW"
     raise RuleError(msg, path=path, rule="type", evidence=("units.power_unit",))
 
 
