@@ -73,7 +73,8 @@ def plan(root: Path, version: Version, day: str, redocly: list[str]) -> Plan:
 
     """
     comparison = contract.compare(root / "spec", redocly)
-    if faults := contract.version_faults(comparison):
+    faults = contract.version_faults(comparison)
+    if faults:
         raise RefusedError("\n".join(faults))
     last = python_api.recorded(root)
     if last:

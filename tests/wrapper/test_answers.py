@@ -183,9 +183,7 @@ def test_keys_in_another_case_are_read(clients: Clients) -> None:
         {"STATUS": "rejected", "status": "rejected", "Status": "accepted"},
     ],
 )
-def test_two_spellings_of_a_key_that_contradict_are_no_receipt(
-    clients: Clients, body: Any
-) -> None:
+def test_two_spellings_of_a_key_that_contradict_are_no_receipt(clients: Clients, body: Any) -> None:
     surprises: list[Any] = []
     client = clients.make(Server(reply(200, body)), on_drift=surprises.append)
     assert call(client, "submit_dispatch").outcome is Outcome.UNKNOWN
