@@ -5,10 +5,11 @@ import copy
 import hmac
 import pickle
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.message import Message
+from types import FrameType
 from typing import Any
 
 import httpx
@@ -20,8 +21,10 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers as StarletteHeaders
 
 import strategies
+from mosvpp.auth import ApiKey
 from mosvpp.errors import AuthenticationError, RuleError
 from mosvpp.signatures import Headers, HmacSignature, SharedHeaders, sign
+from mosvpp.webhooks import parse
 
 NOW = datetime(2024, 1, 5, 0, 15, tzinfo=UTC)
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -423,6 +426,54 @@ def test_a_value_that_is_no_text_is_a_fault_of_the_caller_once_it_is_looked_at()
         headers.one("a")
 
 
+class IStr(str):
+    """As multidict, and so aiohttp, has the names of headers."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("make", [dict, list], ids=["mapping", "pairs"])
+def test_names_and_values_of_a_type_derived_from_text_are_text(make: Any) -> None:
+    headers = make([(IStr("X-API-Key"), IStr("current")), (IStr("X-Other"), "one")])
+    check(SharedHeaders(TWO), headers)
+    with pytest.raises(AuthenticationError, match="more than once"):
+        check(SharedHeaders(TWO), [*Headers(headers)._values.items(), (IStr("X-Api-Key"), "current")])
+
+
+def test_only_ascii_letters_have_cases() -> None:
+    """A Kelvin sign is no k, so that nobody reads a name that another reader does not see."""
+    for name in ("X-API-\u212aey", IStr("X-API-\u212aey")):
+        with pytest.raises(AuthenticationError, match="missing"):
+            check(SharedHeaders(TWO), {name: "current", "X-Other": "one"})
+        check(SharedHeaders(TWO), {name: "x", "X-API-Key": "current", "X-Other": "one"})
+    read = Headers([(b"X-\xc4", "a"), ("X-\xe4", "b"), (bytearray(b"X-C"), "c")])  # type: ignore[list-item]
+    assert (read.all("x-\xc4"), read.all("X-\xe4"), read.all("x-c")) == ([b"a"], [b"b"], [b"c"])
+
+
+class Counted(list[Any]):
+    """A list that counts how often it is read from the start."""
+
+    reads = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.reads += 1
+        return super().__iter__()
+
+
+def test_repeated_names_are_gathered_in_order_and_the_lists_of_the_caller_left_alone() -> None:
+    values = Counted(["a", "b"])
+    names = ("x", "X") * 500
+    read = Headers([("x", values), *((name, str(number)) for number, name in enumerate(names)), ("x", ["c"])])
+    assert read.all("x") == [b"a", b"b", *(b"%d" % number for number in range(1000)), b"c"]
+    assert values == ["a", "b"]
+    assert values.reads <= 2, "once for all repetitions, so that many of them take no quadratic time"
+
+
+def test_what_could_not_be_made_can_still_be_shown() -> None:
+    for kind in (SharedHeaders, HmacSignature, Headers):
+        assert repr(kind.__new__(kind)).startswith(f"{kind.__name__}(")
+
+
 @given(strategies.hostile_headers)
 def test_headers_of_any_content_can_be_asked_for_any_name(headers: Any) -> None:
     read = Headers(headers)
@@ -470,3 +521,55 @@ def test_no_error_about_a_secret_shows_it(secret: str) -> None:
 def test_a_verifier_tells_whether_it_needs_the_body() -> None:
     assert not SharedHeaders(TWO).needs_body
     assert HmacSignature(SECRET).needs_body
+
+
+def test_no_frame_that_an_error_passes_through_holds_a_secret() -> None:
+    """Tools that record exceptions record the local variables of their frames."""
+    key = CANARY_KEY
+    signed = sign(BODY, secret=key, message_id="msg_1", timestamp=NOW)
+    right = sign(BODY + b" ", secret=key, message_id="msg_1", timestamp=NOW)
+    twice: Any = [("X-API-Key", CANARY), ("x-api-key", CANARY)]
+    shared, signature = SharedHeaders({"X-API-Key": [CANARY, "previous"]}), HmacSignature([SECRET, key])
+    bad = f"{key}\n"
+    attempts: list[Callable[[], Any]] = [
+        lambda: signature.verify(BODY + b" ", Headers(signed), NOW),
+        lambda: shared.verify(b"", Headers({"X-API-Key": "wrong"}), NOW),
+        lambda: shared.verify(b"", Headers(twice), NOW),
+        lambda: shared.verify(b"", Headers({"X-API-Key": [[CANARY]]}), NOW),
+        lambda: parse(BODY, twice, verifier=shared),
+        lambda: Headers([*twice, (CANARY, 5, CANARY)]),
+        lambda: Headers([*twice, 5]),  # type: ignore[list-item]
+        lambda: SharedHeaders({"X-API-Key": [CANARY, f"{CANARY}\n"]}),
+        lambda: SharedHeaders({"X-API-Key": CANARY, "X API Key": CANARY}),
+        lambda: SharedHeaders({"X-API-Key": lambda: [CANARY, f"{CANARY} "]}).verify(
+            b"", Headers({"X-API-Key": "a"}), NOW
+        ),
+        lambda: HmacSignature([key, bad]),
+        lambda: HmacSignature(f"whsec_{CANARY}"),
+        lambda: HmacSignature(key, tolerance=timedelta(0)),
+        lambda: HmacSignature(lambda: [key, bad]).verify(BODY, Headers(signed), NOW),
+        lambda: sign(BODY, secret=bad, message_id="msg_1", timestamp=NOW),
+        lambda: sign(BODY, secret=key, message_id="msg_1", timestamp=NOW.replace(tzinfo=None)),
+        lambda: ApiKey(f"{CANARY}\n"),
+        lambda: ApiKey(lambda: f"{CANARY}\n").current(),
+    ]
+    raw = base64.b64decode(key[6:])
+    secrets = [CANARY, key[6:-4], repr(raw)[2:-1], right["webhook-signature"][3:]]
+    for number, attempt in enumerate(attempts):
+        with pytest.raises((AuthenticationError, RuleError)) as caught:
+            attempt()
+        frames = list(_our_frames(caught.value))
+        assert frames, number
+        for frame in frames:
+            seen = repr(frame.f_locals)
+            found = [secret for secret in secrets if secret in seen]
+            assert not found, (number, frame.f_code.co_qualname, found)
+
+
+def _our_frames(error: BaseException | None) -> Iterator[FrameType]:
+    """The frames within the package, of an error and of what it was raised from."""
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_globals["__name__"].startswith("mosvpp"):
+                yield frame
+        error = error.__context__

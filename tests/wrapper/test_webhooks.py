@@ -253,22 +253,50 @@ def test_keys_in_another_case_are_understood_and_reported(
     assert {f"read as {key}" for key in changed} <= {drift.detail for drift in read.drifts}
 
 
-def test_the_exact_key_wins_over_one_in_another_case() -> None:
-    read = Read({**FLAT, "Status": "failed", "EVENT_ID": "other", "moleculeid": "x", "MoleculeId": "y"})
+@pytest.mark.parametrize("first", [False, True])
+def test_one_field_twice_with_one_value_is_read_and_reported(first: bool) -> None:
+    again = {"Status": "completed", "moleculeId": FLAT["molecule_id"]}
+    read = Read({**again, **FLAT} if first else {**FLAT, **again})
     assert read.delivery.results[0].status is EventStatus.COMPLETED
-    assert set(read.delivery.unknown_fields) == {"$.Status", "$.EVENT_ID", "$.moleculeid", "$.MoleculeId"}
+    assert read.delivery.unknown_fields == {f"$.{name}": value for name, value in again.items()}
+    assert {kind for kind, _ in read.surprises} == {"unknown_field"}
 
 
-def test_the_exact_key_wins_in_any_order() -> None:
-    read = Read({"Status": "failed", **FLAT})
-    assert read.delivery.results[0].status is EventStatus.COMPLETED
-    assert read.delivery.unknown_fields == {"$.Status": "failed"}
+@pytest.mark.parametrize(
+    ("body", "again", "path"),
+    [
+        (FLAT, {"Status": "failed"}, "$.Status"),
+        (FLAT, {"EventId": "other"}, "$.EventId"),
+        (FLAT, {"executedQuantity": 4.9}, "$.executedQuantity"),
+        (RESPONSE, {"eventSlots": []}, "$.eventSlots"),
+        (RESPONSE, {"eventSlots": [{**SLOT, "status": "failed"}]}, "$.eventSlots"),
+        (PUSH, {"Devices": []}, "$.Devices"),
+        (PUSH, {"TIMESTAMP": "2024-01-05T00:15:01Z"}, "$.TIMESTAMP"),
+        (PUSH, {"moleculeId": None}, "$.moleculeId"),
+        ({"event_id": "a", "Status": "failed"}, {"STATUS": "completed"}, "$.STATUS"),
+        (
+            {**RESPONSE, "event_slots": []},
+            {"event_slots": [{**SLOT, "Status": "failed"}]},
+            "$.event_slots[0].Status",
+        ),
+    ],
+    ids=[f"field {number}" for number in range(10)],
+)
+@pytest.mark.parametrize("first", [False, True])
+def test_one_field_twice_with_different_values_says_nothing(
+    body: dict[str, Any], again: dict[str, Any], path: str, first: bool
+) -> None:
+    """Whichever were read, another reader might read the other."""
+    read = Read({**again, **body, **again} if first else {**body, **again})
+    assert read.delivery.reason == "does_not_fit"
+    assert "differ, and are one field" in read.delivery.detail
+    assert first or f"`{path}`" in read.delivery.detail
 
 
-def test_of_two_keys_in_another_case_the_first_is_read() -> None:
-    read = Read({"event_id": "a", "Status": "failed", "STATUS": "completed"})
-    assert read.delivery.results[0].status is EventStatus.FAILED
-    assert read.delivery.unknown_fields == {"$.STATUS": "completed"}
+def test_true_is_not_the_number_one() -> None:
+    assert Read({**FLAT, "status": 1, "Status": True}).delivery.reason == "does_not_fit"
+    assert "differ" in Read({**FLAT, "executed_quantity": 1, "ExecutedQuantity": True}).delivery.detail
+    assert Read({**FLAT, "executed_quantity": 1, "ExecutedQuantity": 1.0}).delivery.results
 
 
 def test_names_of_metrics_are_left_alone() -> None:
@@ -286,10 +314,13 @@ UTC_TIMES = {
     "2024-01-05 00:15:00Z": (0, True),
     "2024-01-05T00:15Z": (0, True),
     "2024-01-05T00:15:00.1234560Z": (123456, True),
-    "2024-01-05T00:15:00.1234567Z": (123457, True),
+    "2024-01-05T00:15:00.1234567Z": (123456, True),
+    "2024-01-05T00:15:00.123456789012Z": (123456, True),
+    "2024-01-05T00:15:00.99999999Z": (999999, True),
+    "2024-01-05T00:15:00.0000009Z": (0, True),
     "2024-01-05T00:15:00,5Z": (500000, True),
     "2024-01-05T00:15:00": (0, False),
-    "2024-01-05T00:15:00.1234567": (123457, False),
+    "2024-01-05T00:15:00.1234567": (123456, False),
     "2024-01-05 00:15": (0, False),
 }
 
@@ -313,13 +344,20 @@ def test_times_are_read_in_every_spelling(
     [
         *("", "soon", "2024-01-05", "20240105", "00:15:00", "2024-13-05T00:15:00Z", "2024-01-05T25:00:00Z"),
         *("2024-01-05T23:59:60Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1704413700"),
-        "2024-01-05T00:15:00+25:00",
+        *("2024-01-05T00:15:00+25:00", "2024-01-05T00:15:00Z\0junk", "2024-01-05\u201300:15:00Z"),
     ],
 )
 def test_a_text_that_is_no_time_makes_the_delivery_an_unknown_one(text: str, extra: dict[str, Any]) -> None:
     read = Read({**PUSH, "timestamp": text, **extra})
     assert read.delivery.reason == "does_not_fit"
     assert "`$.timestamp`" in read.delivery.detail
+
+
+def test_digits_beyond_microseconds_are_cut_however_they_are_escaped() -> None:
+    body = json.dumps({**PUSH, "timestamp": "2024-01-05T00:15:00.99999X9Z"}).encode()
+    for digits in (rb"9", rb"\u0039"):
+        timestamp = Read(body.replace(b"X", digits)).delivery.timestamp
+        assert timestamp == datetime(2024, 1, 5, 0, 15, 0, 999999, tzinfo=UTC)
 
 
 def test_times_of_a_result_without_an_offset_are_reported_one_by_one() -> None:

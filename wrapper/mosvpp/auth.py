@@ -76,7 +76,10 @@ class ApiKey:
             msg = f"no key: give api_key=…, or set the environment variable {ENVIRONMENT_VARIABLE}"
             raise RuleError(msg, path="api_key", rule="required", evidence=("transport.api_key",))
         self._read: Callable[[], str] | None = source if callable(source) else None
-        self._last = None if callable(source) else Key(_checked(source))
+        self._last = None if callable(source) else _key(source)
+        if self._read is None and self._last is None:
+            del source
+            raise _no_key()
 
     def current(self) -> Key:
         """The key to send now. Raises `RuleError` when the function that fetches it fails or returns none."""
@@ -88,9 +91,14 @@ class ApiKey:
         except Exception as error:  # noqa: BLE001  whatever the partner's function raises; it may hold the secret
             name = type(error).__name__
         else:
-            if self._last is None or self._last.reveal() != value:
-                self._last = Key(_checked(value))
-            return self._last
+            if self._last is not None and self._last.reveal() == value:
+                return self._last
+            key = _key(value)
+            del value
+            if key is None:
+                raise _no_key()
+            self._last = key
+            return key
         msg = f"the function given as api_key raised {name}, so that the request was not sent"
         raise RuleError(msg, path="api_key", rule="callable")
 
@@ -101,9 +109,19 @@ class ApiKey:
         raise TypeError("a key is not pickled; give it to the other process through its environment")
 
 
-def _checked(key: object) -> str:
-    """A key that fits into a header. The message never repeats it."""
-    if isinstance(key, str) and key and key.isascii() and key.isprintable() and key == key.strip():
-        return key
+def _key(value: object) -> Key | None:
+    """A key that fits into a header, or None. It raises no error, whose frame would hold the value."""
+    if (
+        isinstance(value, str)
+        and value
+        and value.isascii()
+        and value.isprintable()
+        and value == value.strip()
+    ):
+        return Key(value)
+    return None
+
+
+def _no_key() -> RuleError:
     msg = "the key must be printable ASCII without white space at its ends (a line break from a file?)"
-    raise RuleError(msg, path="api_key", rule="format", evidence=("transport.api_key",))
+    return RuleError(msg, path="api_key", rule="format", evidence=("transport.api_key",))

@@ -4,8 +4,8 @@ Molecule documents static headers that the partner has configured, for example `
 (push.auth_headers), and no signature (push.no_signature). `SharedHeaders` checks the first. `HmacSignature`
 is for a partner whose own gateway signs.
 
-Secrets are compared in constant time, and never shown: not in a repr, not in an error; a verifier cannot be
-pickled.
+Secrets are compared in constant time, and never shown: not in a repr, not in an error, not in the local
+variables of the frames that an error passes through, which some tools record. A verifier cannot be pickled.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, Protocol, TypeAlias
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from .errors import AuthenticationError, RuleError
+from .errors import AuthenticationError, RuleError, shown
 
 __all__ = ["Headers", "HeadersLike", "HmacSignature", "Secrets", "SharedHeaders", "Verifier", "sign"]
 
@@ -35,8 +36,27 @@ MAX_FIELD = 4096  # bytes in a header that HmacSignature reads
 MIN_KEY = 24  # bytes, by the Standard Webhooks specification
 
 _FULL_STOP = ord(".")
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MESSAGE_ID = re.compile(rf"[!-\-/-~]{{1,{MAX_FIELD}}}")
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _without_frames(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Let a `RuleError` out without the frames below it, whose local variables hold secrets."""
+
+    @wraps(function)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return function(*args, **kwargs)
+        except RuleError as error:
+            fault = error.with_traceback(None)
+        del args, kwargs
+        raise fault
+
+    return guarded
 
 
 class Headers:
@@ -48,22 +68,24 @@ class Headers:
     __slots__ = ("_values",)
 
     def __init__(self, headers: HeadersLike) -> None:
-        self._values: dict[str, Any] = {}
-        values = self._values
-        try:
-            for given, value in headers.items() if type(headers) is dict else _pairs(headers):
-                name = (given if type(given) is str else str(given, "latin-1")).lower()
-                values[name] = [*_several(values[name]), *_several(value)] if name in values else value
-        except (TypeError, ValueError):
+        values = _by_name(headers)
+        if values is None:
+            del headers
             msg = "headers are a mapping, or pairs of a name and a value, as your framework gives them"
-            raise RuleError(msg, path="headers", rule="type") from None
+            raise RuleError(msg, path="headers", rule="type")
+        self._values = values
 
     def __repr__(self) -> str:
-        return f"Headers({', '.join(self._values)})"
+        return f"Headers({', '.join(getattr(self, '_values', ()))})"
 
     def all(self, name: str) -> list[bytes]:
         """Every value that was sent with that name."""
-        return [_wire_bytes(value) for value in _several(self._values.get(name.lower()))]
+        found = list(map(_wire_bytes, _several(self._values.get(_lower(name)))))
+        values = [value for value in found if value is not None]
+        if len(values) < len(found):
+            del found, values
+            raise RuleError("the value of a header is text or bytes", path="headers", rule="type")
+        return values
 
     def one(self, name: str) -> bytes:
         """The value of a header that must be there exactly once. Raises `AuthenticationError`."""
@@ -72,10 +94,13 @@ class Headers:
             return value
         if type(value) is str and value.isascii():
             return value.encode()
+        del value
         values = self.all(name)
-        if len(values) == 1:
+        count = len(values)
+        if count == 1:
             return values[0]
-        if values:
+        del values
+        if count:
             raise AuthenticationError(f"the header {name} was sent more than once", reason="repeated_header")
         raise AuthenticationError(f"the header {name} is missing", reason="missing_header")
 
@@ -111,6 +136,9 @@ class SharedHeaders(_SecretKeeper):
 
     needs_body = False
 
+    _names = ""
+
+    @_without_frames
     def __init__(self, headers: Mapping[str, Secrets]) -> None:
         if not isinstance(headers, Mapping):
             raise RuleError("give a mapping of names to secrets", path="headers", rule="type")
@@ -120,7 +148,7 @@ class SharedHeaders(_SecretKeeper):
             raise RuleError(msg, path="headers", rule="required", evidence=("push.validate_headers",))
         for name in names:
             if not _is_name(name):
-                raise RuleError(f"{name!r} is no name of a header", path="headers", rule="format")
+                raise RuleError(f"{shown(name)} is no name of a header", path="headers", rule="format")
         if len({name.lower() for name in names}) < len(names):
             raise RuleError(
                 "one header is named twice; its case does not count", path="headers", rule="unique"
@@ -157,6 +185,9 @@ class HmacSignature(_SecretKeeper):
 
     needs_body = True
 
+    _tolerance_s = 0.0
+
+    @_without_frames
     def __init__(self, secrets: Secrets, *, tolerance: timedelta = timedelta(minutes=5)) -> None:
         if not _is_tolerance(tolerance):
             raise RuleError("the tolerance is a timedelta above zero", path="tolerance", rule="minimum")
@@ -186,15 +217,11 @@ class HmacSignature(_SecretKeeper):
             raise AuthenticationError(msg, reason="stale")
         # Compared as text: other versions do not match, nor does any other spelling of the same base64.
         content = b".".join((message_id, timestamp, body))
-        matches = False
-        for key in self._keys():
-            expected = _signature(key, content)
-            for signature in given:
-                matches |= hmac.compare_digest(expected, signature)
-        if not matches:
+        if not _is_signed(content, self._keys(), given):
             raise AuthenticationError("no signature is right for this body", reason="wrong_signature")
 
 
+@_without_frames
 def sign(body: bytes, *, secret: str, message_id: str, timestamp: datetime) -> dict[str, str]:
     """The headers of a Standard Webhooks signature (v1), for gateways and tests; Molecule documents none.
 
@@ -248,17 +275,42 @@ def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:
     return headers  # type: ignore[no-any-return]
 
 
+def _by_name(headers: Any) -> dict[str, Any] | None:
+    """The values by name in lower case, several of them in a list; None for what are no headers."""
+    values: dict[str, Any] = {}
+    repeated: dict[str, list[object]] = {}
+    try:
+        for given, value in headers.items() if type(headers) is dict else _pairs(headers):
+            name = given.lower() if type(given) is str and given.isascii() else _lower(given)
+            if name not in values:
+                values[name] = value
+                continue
+            if name not in repeated:  # a new list: what is there may be one of the caller's
+                values[name] = repeated[name] = [*_several(values[name])]
+            repeated[name].extend(_several(value))
+    except (TypeError, ValueError):
+        return None
+    return values
+
+
+def _lower(name: object) -> str:
+    """A name in lower case. Only ASCII has cases here: the Kelvin sign is no k."""
+    if isinstance(name, str):  # or what frameworks derive from it
+        return str.lower(name) if name.isascii() else name.translate(_LOWER)
+    return str(name, "latin-1").translate(_LOWER)  # type: ignore[call-overload,no-any-return]
+
+
 def _several(value: object) -> Sequence[object]:
     if isinstance(value, list | tuple):
         return value
     return () if value is None else (value,)
 
 
-def _wire_bytes(value: object) -> bytes:
+def _wire_bytes(value: object) -> bytes | None:
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
-        raise RuleError("the value of a header is text or bytes", path="headers", rule="type")
+        return None
     try:
         return value.encode("latin-1")  # as WSGI and ASGI frameworks decode it
     except UnicodeEncodeError:
@@ -281,6 +333,7 @@ def _supply(
 ) -> Callable[[], Sequence[bytes]]:
     """Check and prepare fixed secrets once; those of a function each time."""
 
+    @_without_frames
     def prepared(secrets: object) -> list[bytes]:
         several = (
             secrets if isinstance(secrets, Sequence) and not isinstance(secrets, str | bytes) else (secrets,)
@@ -328,6 +381,16 @@ def _key(secret: bytes, what: str) -> bytes:
 
 def _signature(key: bytes, content: bytes) -> bytes:
     return b"v1," + b2a_base64(hmac.digest(key, content, "sha256"), newline=False)
+
+
+def _is_signed(content: bytes, keys: Iterable[bytes], given: Iterable[bytes]) -> bool:
+    """Whether a signature is that of one of the keys. All are compared, as in `_is_among`."""
+    matches = False
+    for key in keys:
+        expected = _signature(key, content)
+        for signature in given:
+            matches |= hmac.compare_digest(expected, signature)
+    return matches
 
 
 def _malformed(name: str, should_be: str) -> AuthenticationError:
