@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, TypeVar
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 from uuid import UUID
 
@@ -334,14 +335,25 @@ def _insist(name: str, fits: bool, what: str) -> None:
         raise RuleError(f"{name} is {what}", path=name, rule="type")
 
 
-def _origin(base_url: object) -> httpx.URL:
-    """Scheme and host, where a key may be sent to."""
+def parse_url(base_url: object) -> httpx.URL:
+    """A URL that can be taken apart. Raises `RuleError`."""
     try:
         url = httpx.URL(str(base_url))
-        host = url.host
-    except (httpx.InvalidURL, UnicodeError):
-        url, host = httpx.URL(""), ""
-    given = "this" if "@" in str(base_url) else repr(base_url)  # before an @ there may stand a password
+        _ = urlsplit(str(base_url)).port, url.host  # each finds what the other lets through
+    except (httpx.InvalidURL, ValueError):
+        msg = f"{_shown(base_url)} is no URL; it looks like {DEFAULT_BASE_URL}"
+        raise RuleError(msg, path="base_url", rule="format", evidence=("transport.base_url",)) from None
+    return url
+
+
+def _shown(base_url: object) -> str:
+    return "this" if "@" in str(base_url) else repr(base_url)  # before an @ there may stand a password
+
+
+def _origin(base_url: object) -> httpx.URL:
+    """Scheme and host, where a key may be sent to."""
+    url, given = parse_url(base_url), _shown(base_url)
+    host = url.host
     if url.userinfo:  # it may be a password, so it is not repeated
         raise RuleError("base_url holds a user name or a password", path="base_url", rule="format")
     port = 443 if url.port is None else url.port

@@ -8,14 +8,12 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import certifi
-import httpx
 
 from mosvpp._requests import Attempt, Request
 from mosvpp.auth import ENVIRONMENT_VARIABLE, ApiKey
-from mosvpp.client import DEFAULT_BASE_URL, Client
+from mosvpp.client import DEFAULT_BASE_URL, Client, parse_url
 from mosvpp.commands import DeviceCommand
 from mosvpp.drift import OnDrift
 from mosvpp.errors import RuleError
@@ -148,9 +146,6 @@ def _checked_url(base_url: str | None) -> str:
     if "@" in base_url:  # what stands before it may be a password
         msg = "leave user name and password out of the URL; MosVPP knows a key only"
         raise RuleError(msg, path="--base-url", rule="format", evidence=("transport.api_key",))
-    try:
-        _ = urlsplit(base_url).port, httpx.URL(base_url).host  # each finds what the other lets through
-    except (ValueError, httpx.InvalidURL):
-        msg = f"{base_url!r} is no URL; it looks like {DEFAULT_BASE_URL}"
-        raise RuleError(msg, path="--base-url", rule="format", evidence=("transport.base_url",)) from None
+    with naming():
+        parse_url(base_url)
     return base_url
