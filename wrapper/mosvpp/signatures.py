@@ -282,12 +282,12 @@ def _by_name(headers: Any) -> dict[str, Any] | None:
     try:
         for given, value in headers.items() if type(headers) is dict else _pairs(headers):
             name = given.lower() if type(given) is str and given.isascii() else _lower(given)
-            if name not in values:
+            if name in values:
+                if name not in repeated:  # a new list: what is there may be one of the caller's
+                    values[name] = repeated[name] = [*_several(values[name])]
+                repeated[name].extend(_several(value))
+            else:
                 values[name] = value
-                continue
-            if name not in repeated:  # a new list: what is there may be one of the caller's
-                values[name] = repeated[name] = [*_several(values[name])]
-            repeated[name].extend(_several(value))
     except (TypeError, ValueError):
         return None
     return values
