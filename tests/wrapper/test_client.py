@@ -149,6 +149,23 @@ def test_a_function_may_give_the_key_for_each_attempt(clients: Clients) -> None:
     assert [request.headers["x-api-key"] for request in server.requests] == ["first key", "second key"]
 
 
+def test_a_function_that_gives_the_same_key_again(clients: Clients) -> None:
+    """It is asked each time, and the key is prepared once."""
+    asked: list[str] = []
+
+    def source() -> str:
+        asked.append("same key")
+        return "".join(asked[:1])
+
+    server = Server(reply(429), YES)
+    client = clients.make(server, api_key=source)
+    call(client, "submit_dispatch")
+    assert len(asked) == 2
+    assert {request.headers["x-api-key"] for request in server.requests} == {"same key"}
+    key = clients.inside(client)._calls.key
+    assert key.current() is key.current()
+
+
 def fails() -> str:
     raise LookupError("the vault says canary")
 

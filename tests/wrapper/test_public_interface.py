@@ -19,7 +19,11 @@ import mosvpp
 
 HEAVY = ("httpx", "httpcore", "anyio", "jsonschema_rs", "asyncio", "ssl")
 
-SHARED_INSIDE = {"mosvpp.signatures": {"aware"}}
+SHARED_INSIDE = {
+    "mosvpp.client": {"parse_url"},
+    "mosvpp.errors": {"shown"},
+    "mosvpp.signatures": {"aware"},
+}
 
 
 def run(code: str) -> str:
