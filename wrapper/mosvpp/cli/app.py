@@ -68,7 +68,7 @@ class _Program(TyperGroup):
         return code if isinstance(code, int) else Exit.OK
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="mosvpp",
     cls=_Program,
     help="Talk to MosVPP, the virtual power plant platform of Molecule Systems, as a partner.",

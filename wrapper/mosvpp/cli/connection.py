@@ -34,7 +34,7 @@ class WatchedClient(Client):
 
     before_sending: Callable[[Request], object] | None = None
     last_request: Request | None = None
-    in_flight = False
+    in_flight: bool = False
 
     def _attempt(self, step: Attempt) -> Any:
         if self.before_sending is not None:
@@ -75,8 +75,8 @@ class Connection:
         timeout: float,
         ca_file: Path | None,
     ) -> None:
-        self.is_default = base_url is None
-        self.base_url = _checked_url(base_url).rstrip("/")
+        self.is_default: bool = base_url is None
+        self.base_url: str = _checked_url(base_url).rstrip("/")
         self.api_version = api_version
         self.timeout = timeout
         self._api_key = api_key

@@ -58,7 +58,7 @@ class Sender:
         self._terminal = terminal
         self._connection = connection
         self._source = source
-        self.client = connection.client(allow_live=allow_live, on_drift=terminal.warn_of)
+        self.client: WatchedClient = connection.client(allow_live=allow_live, on_drift=terminal.warn_of)
         self._file = NewFile(save, base_url=connection.base_url)  # last: it makes a file
         self.client.before_sending = self._file.keep
 
