@@ -73,7 +73,6 @@ class Calls:
         self._revisions = revisions
 
     # --- preparing: everything is checked here, before anything is sent
-    # ---------------------------------------------
 
     def sync_devices(self, molecule_id: str) -> Flow[DeviceList]:
         """GET devicesync."""
@@ -180,7 +179,6 @@ class Calls:
         )
 
     # --- running
-    # -----------------------------------------------------------------------------------------------------
 
     def _flow(
         self, request: Request, read: Callable[[Request, Answer, int], T], *, sent_before: bool = False
@@ -255,7 +253,6 @@ class Calls:
         report(self._on_drift, Drift(kind=kind, operation=operation, path=path, detail=detail))
 
     # --- reading
-    # -----------------------------------------------------------------------------------------------------
 
     def _read_devices(self, request: Request, answer: Answer, attempts: int) -> DeviceList:
         devices = read_device_list(request.molecule_id, answer, self._drift)
@@ -309,7 +306,6 @@ def _outdated() -> RuleError:
 
 
 # --- arguments
-# -----------------------------------------------------------------------------------------------------------
 
 _LONGEST_SEGMENT = 200
 

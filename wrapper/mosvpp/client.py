@@ -327,7 +327,6 @@ class AsyncClient(_Shell):
 
 
 # --- arguments
-# ---------------------------------------------------------------------------------------------------------
 
 
 def _insist(name: str, fits: bool, what: str) -> None:
