@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from mosvpp.receiver import SqlInbox
-from mosvpp.receiver.deliveries import Kind, NewDelivery, describe
+from mosvpp.receiver.deliveries import Kind, NewDelivery
 
 InboxFactory: TypeAlias = Callable[..., SqlInbox]
 
@@ -34,4 +34,5 @@ def new(
 ) -> NewDelivery:
     """What a receiver makes of a body."""
     headers = more.pop("headers", {"content-type": "application/json"})
-    return describe(kind, push_body() if body is None else body, headers, now=at, **more)
+    content = push_body() if body is None else body
+    return NewDelivery(kind=kind, body=content, headers=headers, received_at=at, **more)

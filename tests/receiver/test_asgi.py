@@ -304,4 +304,4 @@ def test_requests_leave_nothing_behind(make_inbox: InboxFactory) -> None:
 
     asyncio.run(story())
     gc.collect()
-    assert app._body_deadline._since == app._store_deadline._since == {}
+    assert (app._deadlines._due, app._deadlines._late) == ({}, set())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias, Unpack
@@ -9,7 +10,7 @@ from typing import Any, TypeAlias, Unpack
 from mosvpp.errors import StoreError
 from mosvpp.signatures import Verifier
 
-from ._deadlines import Deadline
+from ._deadlines import Deadlines
 from ._handle import Answer, Intake, Options, Probe, Reception, Request, Stranger, answer, stored
 from ._probes import Probes
 from ._threads import keep_stranger, not_stored
@@ -45,8 +46,7 @@ class AsgiReceiver:
         self._inbox = inbox
         self._intake = intake
         self._probes = Probes(inbox)
-        self._body_deadline = Deadline(intake.body_deadline_s)
-        self._store_deadline = Deadline(intake.store_deadline_s)
+        self._deadlines = Deadlines(min(intake.body_deadline_s, intake.store_deadline_s) / 4)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -79,38 +79,31 @@ class AsgiReceiver:
             return await self._take(step, receive)
 
     async def _take(self, reception: Reception, receive: Receive) -> Answer | None:
+        deadlines, inbox = self._deadlines, self._inbox
+        task = deadlines.start(self._intake.body_deadline_s)
+        found: Answer | NewDelivery | Stranger | None = None
         try:
-            with self._body_deadline:
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        self._inbox.counters.count(self._inbox.counters.refused, "disconnected")
-                        return None
-                    refused = reception.feed(message.get("body", b""))
-                    if refused is not None:
-                        return refused
-                    if not message.get("more_body", False):
-                        break
-        except TimeoutError:
-            return answer("slow_body", unread=True)
-        found = reception.finish(self._inbox.now())
-        if isinstance(found, NewDelivery):
-            return await self._store(found)
-        if isinstance(found, Stranger):
-            return keep_stranger(self._inbox, found)
-        return found
-
-    async def _store(self, delivery: NewDelivery) -> Answer:
-        try:
-            with self._store_deadline:
-                await self._inbox.put(delivery)
+            found = await _read(reception, receive) or reception.finish(inbox.now())
+            if isinstance(found, NewDelivery):
+                deadlines.allow(task, self._intake.store_deadline_s)
+                await inbox.put(found)
+                made = stored()
+            else:
+                made = keep_stranger(inbox, found) if isinstance(found, Stranger) else found
+        except asyncio.CancelledError:
+            if not deadlines.has_cut(task):
+                raise
+            made = answer("slow_body", unread=True) if found is None else not_stored("timeout", None)
+        except _GoneError:
+            inbox.counters.count(inbox.counters.refused, "disconnected")
+            return None
         except StoreError as error:
-            return not_stored(error.reason, error)
-        except TimeoutError:
-            return not_stored("timeout", None)
+            made = not_stored(error.reason, error)
         except Exception as error:  # noqa: BLE001  not stored, and the sender must learn that
-            return not_stored("failed", error)
-        return stored()
+            made = not_stored("failed", error)
+        finally:
+            deadlines.end(task)
+        return made
 
     async def _probe(self, probe: Probe) -> Answer:
         if probe != "readyz":
@@ -128,6 +121,20 @@ class AsgiReceiver:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+class _GoneError(Exception):
+    """The client closed the connection before its body was complete."""
+
+
+async def _read(reception: Reception, receive: Receive) -> Answer | None:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _GoneError
+        refused = reception.feed(message.get("body", b""))
+        if refused is not None or not message.get("more_body", False):
+            return refused
 
 
 def _path(scope: MutableMapping[str, Any]) -> str:

@@ -1,67 +1,77 @@
 """Deadlines for many short tasks at the price of one timer.
 
-`asyncio.timeout` sets and clears a timer for each use, which costs a receiver as much as reading the
-delivery. Here one timer looks now and then whether somebody is late, so that a deadline is met by a
-fraction of it late.
+`asyncio.timeout` sets and clears a timer for each use, which costs as much as reading a delivery. Here one
+timer looks now and then whether somebody is late, so that a deadline is met by a moment late.
 """
 
 from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from types import TracebackType
+from typing import Any, TypeAlias
 
-__all__ = ["Deadline"]
+__all__ = ["Deadlines"]
+
+Task: TypeAlias = asyncio.Task[Any]
 
 
-class Deadline:
-    """`with deadline:` around what a task must not take longer for; a late one gets `TimeoutError` there.
+class Deadlines:
+    """Cancels tasks that are late.
 
-    A task may be inside once at a time. One object serves one event loop at a time.
+        task = deadlines.start(10)
+        try: ...
+            deadlines.allow(task, 4)            # from now on
+        except asyncio.CancelledError:
+            if not deadlines.has_cut(task): raise
+        finally: deadlines.end(task)
+
+    One object serves one event loop at a time. It looks every `tick` seconds.
     """
 
-    __slots__ = ("_late", "_loop", "_seconds", "_since")
+    __slots__ = ("_due", "_late", "_loop", "_tick")
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._since: dict[asyncio.Task[object], float] = {}
-        self._late: set[asyncio.Task[object]] = set()
+    def __init__(self, tick: float) -> None:
+        self._tick = tick
+        self._due: dict[Task, float] = {}
+        self._late: set[Task] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def __enter__(self) -> None:
+    def start(self, seconds: float) -> Task:
+        """Give the current task so much time."""
         task = asyncio.current_task()
         assert task is not None
-        if not self._since:
-            self._start(task.get_loop())
-        self._since[task] = monotonic()
+        if not self._due:
+            self._watch(task.get_loop())
+        self._due[task] = monotonic() + seconds
+        return task
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        del self._since[task]
-        if self._late and task in self._late:
-            self._late.remove(task)
-            # As asyncio.timeout does it: somebody else may have cancelled the task as well.
-            if task.uncancel() == 0 and kind is asyncio.CancelledError:
-                raise TimeoutError from error
+    def allow(self, task: Task, seconds: float) -> None:
+        """Give it so much time from now on."""
+        self._due[task] = monotonic() + seconds
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is not loop:  # another loop: what the last one left is gone
+    def end(self, task: Task) -> None:
+        """The task is through, in time or late."""
+        del self._due[task]
+        self._late.discard(task)
+
+    def has_cut(self, task: Task) -> bool:
+        """Whether a cancellation that the task has met was that of its deadline, and of nobody else."""
+        return task in self._late and task.uncancel() == 0
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not loop:  # another loop: whatever the last one left is gone
             self._loop = loop
-            self._late.clear()
-            loop.call_later(self._seconds / 4, self._look, loop)
+            loop.call_later(self._tick, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._since or self._loop is not loop:
-            self._loop = None if self._loop is loop else self._loop
+        if self._loop is not loop:
             return
-        oldest = monotonic() - self._seconds
-        for task, since in self._since.items():
-            if since > oldest:
-                break  # they stand in the order in which they came
-            if task not in self._late:
+        if not self._due:
+            self._loop = None
+            return
+        now = monotonic()
+        for task, due in self._due.items():
+            if due < now and task not in self._late:
                 self._late.add(task)
                 task.cancel()
-        loop.call_later(self._seconds / 4, self._look, loop)
+        loop.call_later(self._tick, self._look, loop)

@@ -21,7 +21,7 @@ from mosvpp.signatures import HmacSignature, Verifier
 
 from ._wire_headers import Pairs, WireHeaders
 from .addresses import client_address, is_among, networks
-from .deliveries import KINDS, Kind, NewDelivery, describe
+from .deliveries import KINDS, Kind, NewDelivery
 
 __all__ = [
     "PATHS",
@@ -229,9 +229,10 @@ class Intake:
             return "method"
         if self._allowed and not self._is_allowed(request.peer, fields):
             return "denied"
-        if b"content-length" in first and not _length_is_clear(fields):
+        length = _announced(fields)
+        if length is None:
             return "framing"
-        if int(first.get(b"content-length", 0)) > self.max_body:
+        if length > self.max_body:
             return "too_large"
         if not _is_json(first.get(b"content-type", b"")):
             return "media_type"
@@ -310,20 +311,24 @@ class Reception:
             ids = self._fields.values(self._intake.id_header)
             delivery_id = ids[0] if len(ids) == 1 and ids[0] else None
         if self._stranger is None:
-            return describe(self.kind, body, self.headers, now=now, delivery_id=delivery_id)
+            return NewDelivery(
+                kind=self.kind, body=body, headers=self.headers, received_at=now, delivery_id=delivery_id
+            )
         if self._intake.quarantine:
             return Stranger(self.kind, body, self.headers, self._stranger, delivery_id)
         return answer("unauthenticated", count_as=self._stranger)
 
 
-def _length_is_clear(fields: WireHeaders) -> bool:
-    lengths = fields.values(b"content-length")
-    return (
-        len(lengths) == 1
-        and lengths[0].isdigit()
-        and len(lengths[0]) <= _LONGEST_LENGTH
-        and b"transfer-encoding" not in fields.first
-    )
+def _announced(fields: WireHeaders) -> int | None:
+    """The length of the body, 0 if it is not announced, None if it is not clear."""
+    length = fields.first.get(b"content-length")
+    if length is None:
+        return 0
+    if not length.isdigit() or len(length) > _LONGEST_LENGTH or b"transfer-encoding" in fields.first:
+        return None
+    if fields.is_repeated and len(fields.values(b"content-length")) > 1:
+        return None
+    return int(length)
 
 
 @lru_cache(maxsize=64)

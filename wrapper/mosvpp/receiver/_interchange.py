@@ -14,9 +14,9 @@ from sqlalchemy import Connection, select, update
 from mosvpp.errors import RuleError
 
 from ._inspection import read_key
-from ._storing import store_batch
+from ._storing import Row, store_rows
 from ._tables import deliveries, work
-from .deliveries import KINDS, Kind, NewDelivery, State, StoredDelivery, to_microseconds
+from .deliveries import KINDS, Kind, State, StoredDelivery, to_microseconds
 from .redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -100,21 +100,9 @@ def import_lines(
 
 def restore(connection: Connection, batch: Sequence[StoredDelivery], now: datetime) -> int:
     """Store what is new, then give it the state that it had."""
-    rows = {
-        one.key: NewDelivery(
-            key=read_key(one.key),
-            kind=one.kind,
-            received_at=one.received_at,
-            body=one.body,
-            headers=one.headers,
-            molecule_id=one.molecule_id,
-            body_at=one.body_at,
-        )
-        for one in batch
-    }
-    stored = store_batch(connection, list(rows.values()), keep_order=True)
     was = {read_key(one.key): one for one in batch}
-    new = [row.key for row, is_new in zip(rows.values(), stored, strict=True) if is_new]
+    stored = store_rows(connection, [_row(key, one) for key, one in was.items()], keep_order=True)
+    new = [key for key, is_new in zip(was, stored, strict=True) if is_new]
     for seq, key in connection.execute(
         select(deliveries.c.seq, deliveries.c.key).where(deliveries.c.key.in_(new))
     ).all():
@@ -123,6 +111,12 @@ def restore(connection: Connection, batch: Sequence[StoredDelivery], now: dateti
         if not was[bytes(key)].body:
             connection.execute(update(deliveries).where(deliveries.c.seq == seq).values(body=None))
     return len(new)
+
+
+def _row(key: bytes, one: StoredDelivery) -> Row:
+    at = None if one.body_at is None else to_microseconds(one.body_at)
+    headers = msgspec.json.encode(one.headers).decode()
+    return (key, one.kind, one.molecule_id, to_microseconds(one.received_at), at, headers, one.body)
 
 
 def _state_of(one: StoredDelivery, now: datetime) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
-from ._storing import store_batch
+from ._storing import rows_of, store_rows
 from ._tables import quarantine
-from .deliveries import Kind, describe, from_microseconds, to_microseconds
+from .deliveries import Kind, NewDelivery, from_microseconds, to_microseconds
 
 __all__ = ["RING_SIZE", "Quarantined", "keep", "kept", "release"]
 
@@ -76,12 +76,16 @@ def release(connection: Connection, seqs: Sequence[int]) -> int:
     """Move some into the inbox, with the time at which they arrived."""
     freed = kept(connection, seqs)
     if freed:
-        store_batch(
-            connection,
-            [
-                describe(one.kind, one.body, one.headers, now=one.received_at, delivery_id=one.delivery_id)
-                for one in freed
-            ],
-        )
+        arrived = [
+            NewDelivery(
+                kind=one.kind,
+                body=one.body,
+                headers=one.headers,
+                received_at=one.received_at,
+                delivery_id=one.delivery_id,
+            )
+            for one in freed
+        ]
+        store_rows(connection, rows_of(arrived), keep_order=True)
         connection.execute(delete(quarantine).where(quarantine.c.seq.in_([one.seq for one in freed])))
     return len(freed)

@@ -1,25 +1,30 @@
-"""Putting deliveries in: one statement or two for a whole batch, whatever its size.
+"""Putting deliveries in: one statement for a whole batch, whatever its size.
 
 The two dialects part ways here and nowhere else. SQLite gets one row of values for each delivery,
-PostgreSQL one array for each column. Both pass over a key that is there already.
+PostgreSQL one array for each column. Both pass over a key that is there already, and both put what is new
+into the work queue: SQLite by a trigger, so that one statement is all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from itertools import chain
+from typing import Any, TypeAlias
 
 import msgspec
 from sqlalchemy import Connection
 
+from ._identity import identify
 from .deliveries import NewDelivery, to_microseconds
 
-__all__ = ["store_batch"]
+__all__ = ["Row", "rows_of", "store_rows"]
+
+Row: TypeAlias = tuple[Any, ...]
+"""The values of `_COLUMNS`."""
 
 _COLUMNS = "key, kind, molecule_id, received_at, body_at, headers, body"
 _ROW = f"({', '.join('?' * 7)})"
-_QUEUED = "seq, kind, molecule_id, 'waiting', received_at"
 _encode = msgspec.json.Encoder().encode
 
 _POSTGRESQL = f"""
@@ -31,44 +36,39 @@ _POSTGRESQL = f"""
         ON CONFLICT (key) DO NOTHING
         RETURNING seq, key, kind, molecule_id, received_at
     ), queued AS (
-        INSERT INTO mosvpp_work (seq, kind, molecule_id, state, due_at) SELECT {_QUEUED} FROM stored
+        INSERT INTO mosvpp_work (seq, kind, molecule_id, state, due_at)
+        SELECT seq, kind, molecule_id, 'waiting', received_at FROM stored
     )
     SELECT key FROM stored
 """  # noqa: S608  made of constants
 
 
-def store_batch(
-    connection: Connection, batch: Sequence[NewDelivery], *, keep_order: bool = False
-) -> list[bool]:
-    """Store what is new; for each of `batch`, whether it was. May be done twice.
+def rows_of(batch: Sequence[NewDelivery]) -> list[Row]:
+    """What is stored of deliveries that have just arrived."""
+    rows = []
+    for new in batch:
+        key, site, at = identify(new)
+        headers = _encode(new.headers).decode()
+        rows.append((key, new.kind, site, to_microseconds(new.received_at), at, headers, new.body))
+    return rows
+
+
+def store_rows(connection: Connection, rows: list[Row], *, keep_order: bool = False) -> list[bool]:
+    """Store what is new; for each row, whether it was. May be done twice.
 
     `keep_order` is for deliveries that did not arrive at the same time.
     """
-    rows = [_row(delivery) for delivery in batch]
     if connection.dialect.name == "sqlite":
         new = _into_sqlite(connection, rows)
     else:
-        if not keep_order:
-            rows.sort(key=_first)  # so that two nodes never wait for each other in a circle
-        new = _into_postgresql(connection, rows)
+        # In the order of their keys, so that two nodes never wait for each other in a circle.
+        new = _into_postgresql(connection, rows if keep_order else sorted(rows, key=_first))
     if new is None:
-        return [True] * len(batch)
-    return [_taken(new, delivery.key) for delivery in batch]
+        return [True] * len(rows)
+    return [_taken(new, row[0]) for row in rows]
 
 
-def _row(delivery: NewDelivery) -> tuple[Any, ...]:
-    return (
-        delivery.key,
-        delivery.kind,
-        delivery.molecule_id,
-        to_microseconds(delivery.received_at),
-        None if delivery.body_at is None else to_microseconds(delivery.body_at),
-        _encode(delivery.headers).decode(),
-        delivery.body,
-    )
-
-
-def _first(row: tuple[Any, ...]) -> Any:
+def _first(row: Row) -> Any:
     return row[0]
 
 
@@ -87,28 +87,24 @@ def _insert(count: int) -> str:
     return f"{into} VALUES {rows} ON CONFLICT (key) DO NOTHING"
 
 
-_QUEUE = f"""
-    INSERT INTO mosvpp_work (seq, kind, molecule_id, state, due_at)
-    SELECT {_QUEUED} FROM mosvpp_deliveries WHERE seq > ?
-"""  # noqa: S608
+_STORED_IN_SQLITE = "SELECT key FROM mosvpp_deliveries WHERE seq > ? AND seq <= ?"
 
 
-def _into_sqlite(connection: Connection, rows: list[tuple[Any, ...]]) -> set[bytes] | None:
+def _into_sqlite(connection: Connection, rows: list[Row]) -> set[bytes] | None:
     """The keys that were new, or None for all of them."""
-    values = tuple(value for row in rows for value in row)
+    values = tuple(chain.from_iterable(rows))
     done = connection.exec_driver_sql(_insert(len(rows)), values)
-    if done.rowcount == 0:
-        return set()
-    # Nobody else writes during the transaction, so that the new rows are the last ones, without gaps.
-    before = done.lastrowid - done.rowcount
-    connection.exec_driver_sql(_QUEUE, (before,))
     if done.rowcount == len(rows):
         return None
-    found = connection.exec_driver_sql("SELECT key FROM mosvpp_deliveries WHERE seq > ?", (before,))
+    if done.rowcount == 0:
+        return set()
+    # There is one writer at a time, so that the new rows have numbers without gaps.
+    last = done.lastrowid
+    found = connection.exec_driver_sql(_STORED_IN_SQLITE, (last - done.rowcount, last))
     return {key for (key,) in found}
 
 
-def _into_postgresql(connection: Connection, rows: list[tuple[Any, ...]]) -> set[bytes] | None:
+def _into_postgresql(connection: Connection, rows: list[Row]) -> set[bytes] | None:
     columns = tuple(list(column) for column in zip(*rows, strict=True))
     keys = {bytes(key) for (key,) in connection.exec_driver_sql(_POSTGRESQL, columns)}
     return None if len(keys) == len(rows) else keys

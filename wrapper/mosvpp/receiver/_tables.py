@@ -7,7 +7,19 @@ holds only what is left to do. Times are microseconds since 1970.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    event,
+)
 
 from mosvpp.store import Schema
 
@@ -87,6 +99,17 @@ quarantine = Table(
     Column("delivery_id", LargeBinary),
     Column("headers", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
+)
+
+# So that storing and queueing are one statement; PostgreSQL can do that without a trigger.
+event.listen(
+    work,
+    "after_create",
+    DDL(  # type: ignore[no-untyped-call]
+        "CREATE TRIGGER mosvpp_queue AFTER INSERT ON mosvpp_deliveries BEGIN "
+        "INSERT INTO mosvpp_work (seq, kind, molecule_id, state, due_at) "
+        "VALUES (NEW.seq, NEW.kind, NEW.molecule_id, 'waiting', NEW.received_at); END"
+    ).execute_if(dialect="sqlite"),
 )
 
 SCHEMA = Schema("inbox", _tables)

@@ -16,12 +16,14 @@ Pairs: TypeAlias = Sequence[tuple[bytes, bytes]]
 class WireHeaders(Headers):
     """The headers of one request, for the receiver and for verifiers alike."""
 
-    __slots__ = ("_pairs", "first")
+    __slots__ = ("_pairs", "first", "is_repeated")
 
     def __init__(self, pairs: Pairs) -> None:
         self._pairs = pairs
         self.first: dict[bytes, bytes] = dict(pairs)
         """By name; of those that were sent more than once, the last."""
+        self.is_repeated: bool = len(self.first) != len(pairs)
+        """Whether any was sent more than once."""
 
     def __repr__(self) -> str:
         return f"WireHeaders({', '.join(name.decode('latin-1') for name in self.first)})"
@@ -32,7 +34,10 @@ class WireHeaders(Headers):
 
     def one(self, name: str) -> bytes:
         """The value of a header that must be there exactly once. Raises `AuthenticationError`."""
-        values = self.values(name.encode("latin-1", "replace"))
+        key = name.encode("latin-1", "replace")
+        if not self.is_repeated and key in self.first:
+            return self.first[key]
+        values = self.values(key)
         if len(values) == 1:
             return values[0]
         if values:
@@ -41,7 +46,7 @@ class WireHeaders(Headers):
 
     def values(self, name: bytes) -> list[bytes]:
         """The same as `all`, for a name in lower case."""
-        if len(self.first) != len(self._pairs):
+        if self.is_repeated:
             return [value for given, value in self._pairs if given == name]
         value = self.first.get(name)
         return [] if value is None else [value]

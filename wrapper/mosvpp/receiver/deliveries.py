@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 import msgspec
 
@@ -21,8 +20,6 @@ __all__ = [
     "NewDelivery",
     "State",
     "StoredDelivery",
-    "dedupe_key",
-    "describe",
     "from_microseconds",
     "to_microseconds",
 ]
@@ -36,24 +33,19 @@ KINDS: tuple[Kind, ...] = ("data_push", "execution_response")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_LONGEST_ID = 128
-_LONGEST_SITE = 128
 
 
 class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that is about to be stored.
+    """A delivery as it arrived from a sender that proved who it is. Nothing has looked into the body yet.
 
-    `key` is the same for the same delivery, see `dedupe_key`. `molecule_id` and `body_at` (the body's own
-    time) are there where a glance at the body found them; nothing has checked the body yet.
+    `headers` are those of the allow-list; `delivery_id` is the sender's own id of it, where there is one.
     """
 
-    key: bytes
     kind: Kind
-    received_at: datetime
     body: bytes
-    headers: dict[str, str] = {}
-    molecule_id: str | None = None
-    body_at: datetime | None = None
+    headers: dict[str, str]
+    received_at: datetime
+    delivery_id: bytes | None = None
 
 
 class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,50 +109,6 @@ class _CheckedBefore:
         """Nothing is left to check."""
 
 
-class _Glance(msgspec.Struct):
-    # Any: a field of another type than expected must not hide the other one.
-    molecule_id: Any = None
-    timestamp: Any = None
-
-
-_glance = msgspec.json.Decoder(_Glance).decode
-
-
-def describe(
-    kind: Kind, body: bytes, headers: dict[str, str], *, now: datetime, delivery_id: bytes | None = None
-) -> NewDelivery:
-    """Put together what is stored. Never raises, whatever the bytes."""
-    try:
-        glance = _glance(body)
-        site, body_at = _site(glance.molecule_id), _instant(glance.timestamp)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        site = body_at = None
-    return NewDelivery(
-        key=dedupe_key(kind, body, body_at=body_at, delivery_id=delivery_id),
-        kind=kind,
-        received_at=now,
-        body=body,
-        headers=headers,
-        molecule_id=site,
-        body_at=body_at,
-    )
-
-
-def dedupe_key(kind: Kind, body: bytes, *, body_at: datetime | None, delivery_id: bytes | None) -> bytes:
-    """What makes two deliveries the same one.
-
-    The sender's id, where there is one. Otherwise eight bytes of the body's own time and sixteen of a
-    SHA-256 over kind and body: a key that begins with the time lands beside the last one in the index,
-    which keeps a large store as fast as a small one.
-    """
-    if delivery_id is not None:
-        name = delivery_id if len(delivery_id) <= _LONGEST_ID else sha256(delivery_id).hexdigest().encode()
-        return b"\xff%c:%b" % (kind[0].encode(), name)  # no time begins with 0xff
-    digest = sha256(kind.encode() + b"\n" + body).digest()
-    micros = to_microseconds(body_at) if body_at else 0
-    return max(micros, 0).to_bytes(8, "big") + digest[:16]
-
-
 def to_microseconds(instant: datetime) -> int:
     """Microseconds since 1970, as times are stored."""
     return (instant - _EPOCH) // _MICROSECOND
@@ -169,19 +117,3 @@ def to_microseconds(instant: datetime) -> int:
 def from_microseconds(count: int) -> datetime:
     """The instant in UTC."""
     return _EPOCH + timedelta(microseconds=count)
-
-
-def _site(value: object) -> str | None:
-    if isinstance(value, str) and value.isprintable() and 0 < len(value) <= _LONGEST_SITE:
-        return value
-    return None
-
-
-def _instant(value: object) -> datetime | None:
-    if not isinstance(value, str) or len(value) > 64:
-        return None
-    try:
-        instant = datetime.fromisoformat(value)
-        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None

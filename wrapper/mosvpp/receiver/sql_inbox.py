@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -22,7 +23,7 @@ from . import _inspection, _interchange, _quarantine, _queue
 from ._inspection import Backlog, Site
 from ._quarantine import Quarantined
 from ._queue import Claim, Verdict
-from ._storing import store_batch
+from ._storing import rows_of, store_rows
 from ._tables import ORDERING_INDEX, SCHEMA, marks
 from .deliveries import Filter, Kind, NewDelivery, StoredDelivery
 from .inbox import Inbox
@@ -47,11 +48,25 @@ class _Lanes(NamedTuple):
 
     receiving: _Lane
     working: _Lane
-    pid: int
 
     def close(self) -> None:
         self.receiving.close()
         self.working.close()
+
+
+_inboxes: weakref.WeakSet[SqlInbox] = weakref.WeakSet()
+
+
+def _forget_lanes() -> None:
+    """A forked process has everything that its parent had, except the threads: it opens the stores anew."""
+    for inbox in _inboxes:
+        inbox._lanes = None  # noqa: SLF001
+        inbox._database.forget()  # noqa: SLF001
+        inbox._opening = threading.Lock()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lanes)
 
 
 class SqlInbox(Inbox):
@@ -78,6 +93,7 @@ class SqlInbox(Inbox):
         self._opening = threading.Lock()
         self._lanes: _Lanes | None = None
         self._has_ordering_index = False
+        _inboxes.add(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._database!r})"
@@ -95,37 +111,35 @@ class SqlInbox(Inbox):
                 self._database.close()
 
     def _open_lanes(self) -> _Lanes:
-        lanes = self._lanes
-        if lanes is not None and lanes.pid == os.getpid():
-            return lanes
+        if self._lanes is not None:
+            return self._lanes
         with self._opening:
-            # A forked process has what its parent had, except the threads.
-            if self._lanes is None or self._lanes.pid != os.getpid():
+            if self._lanes is None:
                 self._database.open()
                 receiving: _Lane = GroupCommit(self._commit, name="mosvpp-receiving")
                 if self._database.dialect == "sqlite":
                     working = receiving
                 else:
                     working = GroupCommit(self._commit, name="mosvpp-working")
-                self._lanes = _Lanes(receiving, working, os.getpid())
+                self._lanes = _Lanes(receiving, working)
             return self._lanes
 
     def _commit(self, tasks: Sequence[_Task]) -> Sequence[Any]:
         """Everything that waited, in one transaction. It may be done twice, see `Database.commit`."""
-        new = [task for task in tasks if isinstance(task, NewDelivery)]
+        new = [task for task in tasks if type(task) is NewDelivery]
         finished = [task.delivery for task in tasks if isinstance(task, _Finish)]
         if not self._has_ordering_index and any(isinstance(task, Claim) and task.in_order for task in tasks):
             # Not in the transaction: PostgreSQL makes it without stopping those who store.
             self._has_ordering_index = self._database.create_index(ORDERING_INDEX)
-        stored: list[bool] = []
+        rows, stored = rows_of(new), list[bool]()
 
         def write(connection: Connection) -> list[Any]:
-            stored[:] = store_batch(connection, new) if new else []
+            stored[:] = store_rows(connection, rows) if rows else []
             held = _queue.finish(connection, finished, self.now()) if finished else set[int]()
             was_new = iter(stored)
             return [self._result(task, connection, was_new, held) for task in tasks]
 
-        results = self._database.commit(write)
+        results = self._database.commit(write, in_one_statement=len(new) == len(tasks))
         if new:
             self._count(new, stored)
             self.bell.ring()

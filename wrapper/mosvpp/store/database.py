@@ -25,6 +25,8 @@ __all__ = ["Database", "Dialect"]
 
 R = TypeVar("R")
 
+_of_the_parent: list[Engine] = []  # kept, so that nothing closes them
+
 Dialect: TypeAlias = Literal["sqlite", "postgresql"]
 
 BUSY_TIMEOUT_S = 4.0  # below the five seconds in which a sender should have its answer
@@ -51,6 +53,7 @@ class Database:
         self._schema = schema
         self._engine: Engine | None = None
         self._writing: Engine | None = None
+        self._at_once: Engine | None = None
         in_memory = self._url.drivername == "sqlite" and self._url.database is None
         # All users of a database in memory share its one connection, so they take turns.
         self._turn: AbstractContextManager[Any] = RLock() if in_memory else nullcontext()
@@ -73,7 +76,11 @@ class Database:
         """Connect, check that commits are durable, create or migrate the tables. Raises `StoreError`."""
         engine = self._new_engine()
         self._engine = engine
-        self._writing = engine.execution_options(mosvpp_writes=True)
+        self._writing = engine.execution_options(mosvpp_begin="BEGIN IMMEDIATE")
+        if self.dialect == "sqlite":
+            self._at_once = engine.execution_options(mosvpp_begin=None)
+        else:
+            self._at_once = engine.execution_options(isolation_level="AUTOCOMMIT")
         try:
             with self.write() as connection:
                 bring_up_to_date(connection, self._schema)
@@ -85,7 +92,13 @@ class Database:
         """Close every connection that is not in use."""
         if self._engine is not None:
             self._engine.dispose()
-            self._engine = self._writing = None
+            self._engine = self._writing = self._at_once = None
+
+    def forget(self) -> None:
+        """In a process that was forked: leave the connections, which are the parent's, as they are."""
+        if self._engine is not None:
+            _of_the_parent.append(self._engine)
+            self._engine = self._writing = self._at_once = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -99,20 +112,31 @@ class Database:
         with self._turn, store_errors(), self._opened(self._engine).begin() as connection:
             yield connection
 
-    def commit(self, work: Callable[[Connection], R]) -> R:
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """A connection on which each statement is a transaction by itself. Raises `StoreError`.
+
+        For work of one statement this is the fastest way: there is nothing to begin and nothing to commit.
+        """
+        with self._turn, store_errors(), self._opened(self._at_once).connect() as connection:
+            yield connection
+
+    def commit(self, work: Callable[[Connection], R], *, in_one_statement: bool = False) -> R:
         """Run `work` in a transaction of its own and return its result once that is durable.
 
-        When the connection turns out to be lost, `work` is run once more on a new one. What the first run
-        did may have been committed all the same, so it must be work that may be done twice. Raises
+        Work `in_one_statement` that writes needs no transaction around it, and is faster without one. When
+        the connection turns out to be lost, `work` is run once more on a new one. What the first run did
+        may have been committed all the same, so it must be work that may be done twice. Raises
         `StoreError`.
         """
+        begin = self.at_once if in_one_statement else self.write
         try:
-            with self.write() as connection:
+            with begin() as connection:
                 return work(connection)
         except StoreError as error:
             if not connection_was_lost(error.__cause__):
                 raise
-        with self.write() as connection:
+        with begin() as connection:
             return work(connection)
 
     def create_index(self, definition: str) -> bool:
@@ -228,8 +252,9 @@ def _prepare_sqlite_in_memory(_connection: Any, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     # A transaction that starts by reading and then writes can fail where one that starts by writing waits.
-    writes = connection.get_execution_options().get("mosvpp_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    begin = connection.get_execution_options().get("mosvpp_begin", "BEGIN")
+    if begin is not None:
+        connection.exec_driver_sql(begin)
 
 
 def _check_durability(connection: Any, _record: object) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Generator, Sequence
 from time import monotonic
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from mosvpp.errors import MosVPPError, StoreError
 
@@ -28,9 +28,11 @@ _LONGEST_PATIENCE_S = 0.002
 class Pending(Generic[R]):
     """A result that is there once its transaction is durable: `await` it in asyncio, or call `result()`."""
 
-    __slots__ = ("_error", "_event", "_future", "_value")
+    __slots__ = ("_error", "_event", "_future", "_value", "item", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, item: Any = None, size: int = 0) -> None:
+        self.item: Any = item
+        self.size: int = size
         self._value: object = _NOTHING_YET
         self._error: BaseException | None = None
         self._event: threading.Event | None = None
@@ -73,19 +75,13 @@ class Pending(Generic[R]):
         return self._future
 
 
-class _Waiting(NamedTuple, Generic[T, R]):
-    item: T
-    pending: Pending[R]
-    size: int
-
-
 class GroupCommit(Generic[T, R]):
     """One thread that commits what others submit.
 
     `commit` gets one or more items, writes them in one transaction, and returns a result for each when they
     are durable. When it fails for more than one item, it is called again for each alone, so that one bad
-    item harms no other; unless the store is not there at all. `max_waiting` and `max_waiting_bytes` bound
-    what waits: more is refused at once, not held in memory.
+    item harms no other; unless it was the store itself that failed. `max_waiting` and `max_waiting_bytes`
+    bound what waits: more is refused at once, not held in memory.
     """
 
     def __init__(
@@ -101,8 +97,9 @@ class GroupCommit(Generic[T, R]):
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
-        self._changed = threading.Condition(threading.Lock())
-        self._waiting: list[_Waiting[T, R]] = []
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting: list[Pending[R]] = []
         self._waiting_bytes = 0
         self._idle = False
         self._closed = False
@@ -113,8 +110,8 @@ class GroupCommit(Generic[T, R]):
 
     def submit(self, item: T, *, size: int = 0) -> Pending[R]:
         """Hand over an item of about `size` bytes. Raises `StoreError` when too much waits already."""
-        pending: Pending[R] = Pending()
-        with self._changed:
+        pending: Pending[R] = Pending(item, size)
+        with self._lock:
             if self._closed:
                 raise StoreError("the store is closed", reason="closed")
             if (
@@ -122,7 +119,7 @@ class GroupCommit(Generic[T, R]):
                 or self._waiting_bytes + size > self._max_waiting_bytes
             ):
                 raise StoreError("too much waits to be stored already", reason="queue_full")
-            self._waiting.append(_Waiting(item, pending, size))
+            self._waiting.append(pending)
             self._waiting_bytes += size
             if self._idle or len(self._waiting) == self._worthwhile:
                 self._idle = False
@@ -143,7 +140,7 @@ class GroupCommit(Generic[T, R]):
             self._patience_s = min((monotonic() - began) * _PATIENCE, _LONGEST_PATIENCE_S)
             self._worthwhile = len(batch) // 2
 
-    def _next_batch(self) -> list[_Waiting[T, R]]:
+    def _next_batch(self) -> list[Pending[R]]:
         with self._changed:
             while not self._waiting:
                 if self._closed:
@@ -159,22 +156,27 @@ class GroupCommit(Generic[T, R]):
             self._waiting_bytes -= sum(one.size for one in batch)
             return batch
 
-    def _settle(self, batch: list[_Waiting[T, R]]) -> None:
+    def _settle(self, batch: list[Pending[R]]) -> None:
         futures: list[asyncio.Future[None] | None]
         try:
             results = self._commit([one.item for one in batch])
             futures = [
-                one.pending._settle(result)  # noqa: SLF001  one thing in two classes
+                one._settle(result)  # noqa: SLF001  one thing in two classes
                 for one, result in zip(batch, results, strict=True)
             ]
         except BaseException as error:  # noqa: BLE001  whatever it is, those who wait must learn of it
-            if len(batch) > 1 and not (isinstance(error, StoreError) and error.reason == "unavailable"):
+            if len(batch) > 1 and _may_be_one_of_them(error):
                 for one in batch:
                     self._settle([one])
                 return
             error = error if isinstance(error, MosVPPError) else _unexpected(error)
-            futures = [one.pending._settle(None, error) for one in batch]  # noqa: SLF001
+            futures = [one._settle(None, error) for one in batch]  # noqa: SLF001
         _wake(futures)
+
+
+def _may_be_one_of_them(error: BaseException) -> bool:
+    """Whether a single item may be to blame, and not a store that is away, full or held by another."""
+    return not isinstance(error, StoreError) or error.reason == "failed"
 
 
 def _unexpected(error: BaseException) -> StoreError:
