@@ -126,7 +126,7 @@ class SqlInbox(Inbox):
 
     def _commit(self, tasks: Sequence[_Task]) -> Sequence[Any]:
         """Everything that waited, in one transaction. It may be done twice, see `Database.commit`."""
-        new = [task for task in tasks if type(task) is NewDelivery]
+        new = [task for task in tasks if isinstance(task, NewDelivery)]
         finished = [task.delivery for task in tasks if isinstance(task, _Finish)]
         if not self._has_ordering_index and any(isinstance(task, Claim) and task.in_order for task in tasks):
             # Not in the transaction: PostgreSQL makes it without stopping those who store.
