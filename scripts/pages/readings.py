@@ -95,6 +95,7 @@ class Situation:
 
 
 _PROBLEM = b'{"title": "A problem"}'
+_DEVICES = f'{{"molecule_id": "{SITE}", "devices": []}}'.encode()
 _ACCEPTED = b'{"status": "accepted"}'
 _REJECTED = b'{"status": "rejected"}'
 _WAIT = {"Retry-After": "1"}
@@ -143,15 +144,13 @@ _POST = [
     Situation("A redirect", "UnexpectedResponseError", "not here", "no", [(302, {"Location": "/"}, b"")]),
 ]
 _GET = [
+    Situation("A device list of the site", "devices", "answered", "no need", [(200, {}, _DEVICES)]),
     Situation(
-        "A device list", "devices", "answered", "no need", [(200, {}, b'{"molecule_id": "x", "devices": []}')]
-    ),
-    Situation(
-        "A 2xx that cannot be read",
+        "A 2xx that cannot be read, or with the list of another site",
         "UnexpectedResponseError",
         "nothing changed",
         "no",
-        [(200, {}, b"<p>ok</p>"), (200, {}, b"{}")],
+        [(200, {}, b"<p>ok</p>"), (200, {}, b"{}"), (200, {}, b'{"molecule_id": "x", "devices": []}')],
     ),
     Situation(
         "401, 403, 404 and other 4xx",

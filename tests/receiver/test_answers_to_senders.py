@@ -42,7 +42,7 @@ def take(
         refused = step.feed(chunk)
         if refused is not None:
             return refused
-    return step.finish(NOW)
+    return step.finish()
 
 
 def length(text: bytes | int) -> tuple[bytes, bytes]:

@@ -83,7 +83,7 @@ class AsgiReceiver:
         task = deadlines.start(self._intake.body_deadline_s)
         found: Answer | NewDelivery | Stranger | None = None
         try:
-            found = await _read(reception, receive) or reception.finish(inbox.now())
+            found = await _read(reception, receive) or reception.finish()
             if isinstance(found, NewDelivery):
                 deadlines.allow(task, self._intake.store_deadline_s)
                 await inbox.put(found)

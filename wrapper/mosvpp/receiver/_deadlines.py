@@ -7,8 +7,10 @@ timer looks now and then whether somebody is late, so that a deadline is met by 
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
+from math import ceil
 from typing import Any, TypeAlias
+
+from mosvpp.store import running_loop
 
 __all__ = ["Deadlines"]
 
@@ -28,26 +30,28 @@ class Deadlines:
     One object serves one event loop at a time. It looks every `tick` seconds.
     """
 
-    __slots__ = ("_due", "_late", "_loop", "_tick")
+    __slots__ = ("_due", "_late", "_loop", "_tick", "_ticks")
 
     def __init__(self, tick: float) -> None:
         self._tick = tick
-        self._due: dict[Task, float] = {}
+        self._ticks = 0  # the only clock there is
+        self._due: dict[Task, int] = {}
         self._late: set[Task] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self, seconds: float) -> Task:
         """Give the current task so much time."""
-        task = asyncio.current_task()
+        loop = running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
         if not self._due:
-            self._watch(task.get_loop())
-        self._due[task] = monotonic() + seconds
+            self._watch(loop)
+        self.allow(task, seconds)
         return task
 
     def allow(self, task: Task, seconds: float) -> None:
         """Give it so much time from now on."""
-        self._due[task] = monotonic() + seconds
+        self._due[task] = self._ticks + ceil(seconds / self._tick) + 1  # the present tick has begun already
 
     def end(self, task: Task) -> None:
         """The task is through, in time or late."""
@@ -69,9 +73,9 @@ class Deadlines:
         if not self._due:
             self._loop = None
             return
-        now = monotonic()
+        self._ticks += 1
         for task, due in self._due.items():
-            if due < now and task not in self._late:
+            if due <= self._ticks and task not in self._late:
                 self._late.add(task)
                 task.cancel()
         loop.call_later(self._tick, self._look, loop)

@@ -2,7 +2,7 @@
 
     step = intake.begin(Request(method, path, headers, peer), now)      # limits, then who it is
     step = reception.feed(chunk)                                        # the body, counted
-    step = reception.finish(now)                                        # what to store
+    step = reception.finish()                                           # what to store
 
 Each step gives an `Answer`, or goes on. What costs least is looked at first, and the body of a sender who
 did not prove who it is is not even read, where the verifier does not need it.
@@ -11,9 +11,9 @@ did not prove who it is is not even read, where the verifier does not need it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict
 
 from mosvpp.errors import AuthenticationError, RuleError
@@ -190,7 +190,9 @@ class Intake:
         self.store_deadline_s: float = store_deadline.total_seconds()
         self.quarantine: bool = quarantine
         self.tracer: Any = tracer
-        self.kept: dict[bytes, str] = _kept_names(keep_headers, verifier)
+        self._kept_names = _kept_names(keep_headers, verifier)
+        # Most requests of a sender have the same ones.
+        self._kept = lru_cache(maxsize=64)(partial(_kept, self._kept_names))
         self.id_header: bytes | None = _id_header(id_header, verifier)
         self._kinds = _kinds(PATHS if paths is None else paths)
         self._probes: dict[str, Probe] = {
@@ -209,9 +211,9 @@ class Intake:
         fault = self._fault(request, fields)
         if fault is not None:
             return answer(fault, unread=True)
-        reception = Reception(self, kind, fields)
+        reception = Reception(self, kind, fields, now)
         if not self.verifier.needs_body:
-            stranger = reception.check(b"", now)
+            stranger = reception.check(b"")
             if stranger is not None and not self.quarantine:
                 return answer("unauthenticated", count_as=stranger, unread=True)
         return reception
@@ -244,6 +246,10 @@ class Intake:
         address = client_address(peer, forwarded, self._trusted)
         return address is not None and is_among(address, self._allowed)
 
+    def kept(self, fields: WireHeaders) -> dict[str, str]:
+        """The headers of the allow-list, which are stored. Not to be changed: others may have the same."""
+        return self._kept(tuple(map(fields.first.get, self._kept_names)))
+
     @staticmethod
     def encoding(fields: WireHeaders) -> bytes:
         """How the body is compressed, if it is."""
@@ -254,12 +260,23 @@ class Intake:
 class Reception:
     """One request whose head was accepted."""
 
-    __slots__ = ("_arrived", "_chunks", "_fields", "_inflater", "_intake", "_size", "_stranger", "kind")
+    __slots__ = (
+        "_arrived",
+        "_chunks",
+        "_fields",
+        "_inflater",
+        "_intake",
+        "_now",
+        "_size",
+        "_stranger",
+        "kind",
+    )
 
-    def __init__(self, intake: Intake, kind: Kind, fields: WireHeaders) -> None:
+    def __init__(self, intake: Intake, kind: Kind, fields: WireHeaders, now: datetime) -> None:
         self.kind: Kind = kind
         self._intake = intake
         self._fields = fields
+        self._now = now  # asked once: the clock of a virtual machine can be slow
         self._inflater: Any = None
         if b"content-encoding" in fields.first and intake.encoding(fields):
             self._inflater = zlib.decompressobj(wbits=47)  # gzip or zlib, told apart by the beginning
@@ -270,12 +287,12 @@ class Reception:
     @property
     def headers(self) -> dict[str, str]:
         """The headers that are kept: those of the allow-list."""
-        return self._fields.kept(self._intake.kept, _LONGEST_KEPT)
+        return self._intake.kept(self._fields)
 
-    def check(self, body: bytes, now: datetime) -> str | None:
+    def check(self, body: bytes) -> str | None:
         """Ask the verifier; the reason why the sender is not recognised, or None."""
         try:
-            self._intake.verifier.verify(body, self._fields, now)
+            self._intake.verifier.verify(body, self._fields, self._now)
         except AuthenticationError as error:
             self._stranger = error.reason
         return self._stranger
@@ -299,20 +316,24 @@ class Reception:
             self._chunks.append(chunk)
         return None
 
-    def finish(self, now: datetime) -> Answer | NewDelivery | Stranger:
+    def finish(self) -> Answer | NewDelivery | Stranger:
         """The body is complete: what to store."""
         if self._inflater is not None and not self._inflater.eof:
             return answer("damaged")
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         if self._intake.verifier.needs_body:
-            self.check(body, now)
+            self.check(body)
         delivery_id = None
         if self._intake.id_header is not None:
             ids = self._fields.values(self._intake.id_header)
             delivery_id = ids[0] if len(ids) == 1 and ids[0] else None
         if self._stranger is None:
             return NewDelivery(
-                kind=self.kind, body=body, headers=self.headers, received_at=now, delivery_id=delivery_id
+                kind=self.kind,
+                body=body,
+                headers=self.headers,
+                received_at=self._now,
+                delivery_id=delivery_id,
             )
         if self._intake.quarantine:
             return Stranger(self.kind, body, self.headers, self._stranger, delivery_id)
@@ -350,7 +371,15 @@ def _kinds(paths: Mapping[str, Kind]) -> dict[str, Kind]:
     return {path.rstrip("/"): kind for path, kind in paths.items()}
 
 
-def _kept_names(more: Collection[str], verifier: Verifier) -> dict[bytes, str]:
+def _kept(names: Sequence[bytes], values: Sequence[bytes | None]) -> dict[str, str]:
+    return {
+        name.decode("latin-1"): value[:_LONGEST_KEPT].decode("latin-1")
+        for name, value in zip(names, values, strict=True)
+        if value is not None
+    }
+
+
+def _kept_names(more: Collection[str], verifier: Verifier) -> tuple[bytes, ...]:
     if isinstance(more, str):
         raise RuleError('give a list, as in ["X-Request-Id"]', path="keep_headers", rule="type")
     secret = _SECRET_HEADERS | {name.lower() for name in getattr(verifier, "names", ())}
@@ -358,7 +387,7 @@ def _kept_names(more: Collection[str], verifier: Verifier) -> dict[bytes, str]:
     for name in more:
         if name.lower() in secret:
             raise RuleError(f"{name} can hold a secret and is not stored", path="keep_headers", rule="secret")
-    return {name.encode("latin-1", "replace"): name for name in sorted(names - secret)}
+    return tuple(name.encode("latin-1", "replace") for name in sorted(names - secret))
 
 
 def _id_header(name: str | None, verifier: Verifier) -> bytes | None:

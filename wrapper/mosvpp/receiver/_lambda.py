@@ -60,7 +60,7 @@ def _serve(inbox: Inbox, intake: Intake, probes: Probes, event: Mapping[str, Any
     except (Base64Error, ValueError):
         return answer("framing")
     with receiving(intake.tracer, step.kind, step.headers):
-        return step.feed(body) or store(inbox, intake, step.finish(inbox.now()))
+        return step.feed(body) or store(inbox, intake, step.finish())
 
 
 def _request(event: Mapping[str, Any], prefix: str) -> Request:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from mosvpp.errors import AuthenticationError
@@ -50,10 +50,3 @@ class WireHeaders(Headers):
             return [value for given, value in self._pairs if given == name]
         value = self.first.get(name)
         return [] if value is None else [value]
-
-    def kept(self, names: Mapping[bytes, str], longest: int) -> dict[str, str]:
-        """Those of the allow-list."""
-        return {
-            names[name]: self.first[name][:longest].decode("latin-1")
-            for name in names.keys() & self.first.keys()
-        }

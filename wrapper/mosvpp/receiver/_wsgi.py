@@ -74,7 +74,7 @@ class WsgiReceiver:
             return self._probes.answer(step)
         with receiving(self._intake.tracer, step.kind, step.headers):
             refused = self._read(step, environ)
-            return refused or store(self._inbox, self._intake, step.finish(self._inbox.now()))
+            return refused or store(self._inbox, self._intake, step.finish())
 
     def _read(self, reception: Reception, environ: dict[str, Any]) -> Answer | None:
         """Read as much as was announced, or to the end where the server says that there is one."""

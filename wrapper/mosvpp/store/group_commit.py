@@ -15,14 +15,16 @@ from typing import Any, Generic, TypeVar, cast
 
 from mosvpp.errors import MosVPPError, StoreError
 
+from .running_loop import running_loop
+
 __all__ = ["GroupCommit", "Pending"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _NOTHING_YET = object()
-_PATIENCE = 0.5  # of what the last commit took
-_LONGEST_PATIENCE_S = 0.002
+_PATIENCE = 1.0  # of what the last commit took
+_LONGEST_PATIENCE_S = 0.005
 
 
 class Pending(Generic[R]):
@@ -55,7 +57,7 @@ class Pending(Generic[R]):
 
     def __await__(self) -> Generator[object, None, R]:
         if self._value is _NOTHING_YET:
-            self._future = asyncio.get_running_loop().create_future()
+            self._future = running_loop().create_future()
             if self._value is _NOTHING_YET:
                 yield from self._future
         return self._outcome()
