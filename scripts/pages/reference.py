@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -163,7 +164,7 @@ def cli_page() -> str:
         *(f"| `{int(code)}` | {meaning} |" for code, meaning in MEANINGS.items()),
         "",
     ]
-    for name, command in program.commands.items():
+    for name, command in _commands(program):
         lines += _command(name, command)
     return "\n".join(lines) + "\n"
 
@@ -171,7 +172,16 @@ def cli_page() -> str:
 def command_names() -> list[str]:
     """The commands of the program."""
     program: Any = typer.main.get_command(app)
-    return list(program.commands)
+    return [name.replace(" ", "-") for name, _ in _commands(program)]
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command with its name, those of a group as `inbox list`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _command(name: str, command: Any) -> list[str]:
@@ -179,7 +189,7 @@ def _command(name: str, command: Any) -> list[str]:
     options = [param for param in command.params if param.param_type_name == "option"]
     usage = " ".join(["mosvpp", name, *(_placeholder(argument) for argument in arguments), "[OPTIONS]"])
     lines = [
-        f"## `mosvpp {name}` {{ #{name} }}",
+        f"## `mosvpp {name}` {{ #{name.replace(' ', '-')} }}",
         "",
         inspect.cleandoc(command.help or ""),
         "",
@@ -203,7 +213,7 @@ def _placeholder(parameter: Any) -> str:
 
 
 def _anchor(command: str, parameter: Any) -> str:
-    return f'<span id="{command}.{parameter.name}"></span>'
+    return f'<span id="{command.replace(" ", "-")}.{parameter.name}"></span>'
 
 
 def _help(parameter: Any) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from mosvpp.errors import MosVPPError
 
@@ -16,9 +15,11 @@ from .devices import devices
 from .dispatch import cancel, dispatch
 from .doctor import doctor
 from .exits import Exit
+from .help import Command, Group
+from .inbox import inbox
 from .resend import resend
 from .site_command import command
-from .terminal import Terminal, print_exit_codes
+from .terminal import Terminal
 from .verify import verify
 
 __all__ = ["app"]
@@ -26,25 +27,12 @@ __all__ = ["app"]
 TRACEBACK_VARIABLE = "MOSVPP_TRACEBACK"
 
 
-class _Command(TyperCommand):
-    """A command whose help ends with the exit codes."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        super().format_help(ctx, formatter)
-        print_exit_codes()
-
-
-class _Program(TyperGroup):
+class _Program(Group):
     """Turns every error into a sentence and an exit code."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        super().format_help(ctx, formatter)
-        print_exit_codes()
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
         arguments = list(sys.argv[1:] if args is None else args)
-        command = next((word for word in arguments if word in self.commands), "")
-        terminal = Terminal(as_json="--json" in arguments, command=command)
+        terminal = Terminal(as_json="--json" in arguments, command=_command_in(arguments, self))
         sys.exit(self._run(terminal, arguments, *rest, **more))
 
     def _run(self, terminal: Terminal, arguments: list[str], *rest: Any, **more: Any) -> int:
@@ -66,6 +54,16 @@ class _Program(TyperGroup):
         if code == Exit.INTERRUPTED:
             return terminal.stop()
         return code if isinstance(code, int) else Exit.OK
+
+
+def _command_in(arguments: Sequence[str], group: Any) -> str:
+    """The command of a command line, with the group that it belongs to, as in `inbox list`."""
+    for at, word in enumerate(arguments):
+        command = group.commands.get(word)
+        if command is not None:
+            inner = _command_in(arguments[at + 1 :], command) if hasattr(command, "commands") else ""
+            return f"{word} {inner}".rstrip()
+    return ""
 
 
 app: typer.Typer = typer.Typer(
@@ -97,4 +95,5 @@ def _options(
 
 
 for _command in (doctor, devices, dispatch, cancel, command, resend, verify):
-    app.command(cls=_Command)(_command)
+    app.command(cls=Command)(_command)
+app.add_typer(inbox)

@@ -8,6 +8,7 @@ from mosvpp.errors import (
     MosVPPError,
     OutcomeUnknownError,
     RuleError,
+    StoreError,
     UnexpectedResponseError,
     UnreachableError,
 )
@@ -31,9 +32,9 @@ class Exit(IntEnum):
 
 MEANINGS: dict[Exit, str] = {
     Exit.OK: "Done: accepted, all checks passed, or the webhook is good.",
-    Exit.NO: "No: Molecule rejected it, a check failed, or the webhook is not good.",
-    Exit.NOT_SENT: "Nothing was sent: wrong usage, a broken rule, or no confirmation.",
-    Exit.UNREACHABLE: "No connection, so nothing was sent; or a question got no answer.",
+    Exit.NO: "No: rejected, a check failed, the webhook is bad, or sites are silent.",
+    Exit.NOT_SENT: "Nothing was sent or done: wrong usage, a broken rule, no confirmation.",
+    Exit.UNREACHABLE: "No connection, also to a store: nothing was sent, or nobody answered.",
     Exit.OUTCOME_UNKNOWN: "It may have been received, and may have taken effect. Look before you act.",
     Exit.UNEXPECTED: "The answer makes no sense: is this MosVPP?",
     Exit.PARTLY: "Some of it was accepted, some was not.",
@@ -44,6 +45,8 @@ MEANINGS: dict[Exit, str] = {
 
 def exit_for(error: MosVPPError) -> Exit:
     """The exit code that tells an error."""
+    if isinstance(error, StoreError):  # a store that is refused has to be mended, not asked again
+        return Exit.NOT_SENT if error.reason in ("unsafe", "newer_schema") else Exit.UNREACHABLE
     for kind, code in (
         (RuleError, Exit.NOT_SENT),
         (UnreachableError, Exit.UNREACHABLE),
