@@ -7,8 +7,9 @@ import logging
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from importlib import import_module
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,20 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# Each has a module with a `main` of its own, loaded only when it is asked for.
+_COMMANDS = {"certify": ".certify.command"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C or SIGTERM; 0 when it ran, 1 when a fault ended it, 2 when it could not start."""
-    options = _parser().parse_args(arguments)
+    """Run until Ctrl-C or SIGTERM; 0 when it ran, 1 when a fault ended it, 2 when it could not start.
+
+    A first argument that is the name of a command (`certify`) is run instead, with the rest.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in _COMMANDS:
+        command: Callable[[Sequence[str]], int] = import_module(_COMMANDS[given[0]], __package__).main
+        return command(given[1:])
+    options = _parser().parse_args(given)
     stopped = Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     try:
@@ -80,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Plays Molecule on this machine: the three endpoints of MosVPP for one simulated site, "
         "execution responses and data pushes. What Molecule does not document is our choice; each message "
         "says in the header X-MosVPP-Sandbox-Evidence how sure its shape is.",
+        epilog="Commands of its own: `certify` plays named checks against a receiver of yours "
+        "(python -m mosvpp_sandbox certify --help).",
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
