@@ -103,8 +103,9 @@ def run_tests(arguments: list[str]) -> tuple[Result, str]:
     """Run pytest, showing its lines as they come; the second value is its closing line."""
     started = time.monotonic()
     closing = ""
-    # Some of the tests cover some of the code: only the whole is measured.
-    measured = arguments or ["--cov", "--cov-report=term"]
+    # Some of the tests cover some of the code: only the whole is measured. Files side by side, one for each
+    # core, since a file shares its servers and its browser among its tests.
+    measured = arguments or ["--cov", "--cov-report=term", "-n", "auto", "--dist", "loadfile"]
     color = ["--color=yes"] if sys.stdout.isatty() else []
     command = [sys.executable, "-m", "pytest", *color, *measured]
     with subprocess.Popen(

@@ -96,12 +96,23 @@ def gateway(handler: Any) -> ThreadingHTTPServer:
     return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
 
+@pytest.fixture
+def no_other_urls() -> Iterator[None]:
+    from django.test import override_settings
+
+    with override_settings(ROOT_URLCONF="django_receiver", ALLOWED_HOSTS=["127.0.0.1"]):
+        yield
+
+
 @pytest.fixture(params=RECEIVERS.values())
 def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
     monkeypatch.setenv("DELIVERIES", str(tmp_path / "deliveries.jsonl"))
     module = load(request.param)
+    if request.param.startswith("django"):
+        # Django is configured once in a process, and another test may have been the first.
+        request.getfixturevalue("no_other_urls")
     if request.param.startswith("fastapi"):
         running = serving_asgi(module.app)
     elif request.param.startswith("lambda"):

@@ -637,3 +637,14 @@ def test_a_site_command_cannot_be_cancelled(clients: Clients) -> None:
     """There is no such call (command.no_cancel)."""
     with pytest.raises(errors.RuleError):
         clients.make(Server(reply(200))).cancel_dispatch(unknown_request(clients, "submit_site_command"))
+
+
+@pytest.mark.parametrize("operation", outgoing.CALLS)
+def test_a_key_that_fails_before_a_repeat_does_not_hide_what_the_attempt_before_came_to(
+    clients: Clients, operation: str
+) -> None:
+    keys = iter(["key-for-the-first-attempt"])
+    client = clients.make(Server(reply(503, headers={"Retry-After": "1"})), api_key=lambda: next(keys))
+    with pytest.raises(errors.RejectedError, match="given as api_key raised StopIteration") as caught:
+        call(client, operation)
+    assert (caught.value.status, caught.value.attempts) == (503, 1)

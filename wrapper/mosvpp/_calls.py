@@ -24,7 +24,7 @@ from ._failures import error_for, head, is_trouble, may_repeat, readable, retry_
 from ._readings import read_command_receipt, read_device_list, read_dispatch_receipt
 from ._requests import Attempt, Failure, Pause, Request
 from ._revisions import Revisions
-from .auth import ApiKey
+from .auth import ApiKey, Key
 from .clock import Clock
 from .commands import DeviceCommand
 from .drift import Drift, OnDrift, report
@@ -183,14 +183,15 @@ class Calls:
     def _flow(
         self, request: Request, read: Callable[[Request, Answer, int], T], *, sent_before: bool = False
     ) -> Flow[T]:
-        attempt = Attempt(request, lambda: not self._revisions.is_outdated(request))
         self._revisions.note(request)
         submitted_at = self.clock.now()
         attempts = 0
+        result: Answer | Failure | None = None
         while True:
+            key = self._key_now(request, result, attempts, sent_before=sent_before)
             attempts += 1
             sent_at = self.clock.now()
-            result = yield attempt
+            result = yield Attempt(request, key, lambda: not self._revisions.is_outdated(request))
             if isinstance(result, Answer):
                 self._check_clock(request, result, sent_at)
                 if 200 <= result.status <= 299:
@@ -211,6 +212,19 @@ class Calls:
                 raise _outdated()
             earlier = sent_before or attempts > 1
             raise error_for(request, result, attempts, self.clock.now(), earlier=earlier, why=obstacle)
+
+    def _key_now(
+        self, request: Request, result: Answer | Failure | None, attempts: int, *, sent_before: bool
+    ) -> Key:
+        """The key for the next attempt; where there is none, what the attempt before came to is told."""
+        try:
+            return self.key.current()
+        except RuleError as error:
+            if result is None:
+                raise
+            why = f"It was not sent again: {error}"
+        earlier = sent_before or attempts > 1
+        raise error_for(request, result, attempts, self.clock.now(), earlier=earlier, why=why)
 
     def _plan(
         self, request: Request, result: Answer | Failure, attempts: int, submitted_at: datetime

@@ -11,6 +11,7 @@ from mosvpp_api.models.dispatch_mode import DispatchMode
 
 from ._answers import Answer
 from ._values import Value
+from .auth import Key
 from .commands import DeviceCommand
 from .slots import EventSlot
 
@@ -49,9 +50,10 @@ class Request(Value, frozen=True, kw_only=True, tag_field="kind", tag="request")
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """Send this request once. `is_wanted` is asked again right before its first byte is written."""
+    """Send this request once, with this key. `is_wanted` is asked right before its first byte is written."""
 
     request: Request
+    key: Key
     is_wanted: Callable[[], bool]
 
 

@@ -11,9 +11,9 @@ import httpx
 
 from ._answers import Answer
 from ._failures import readable
-from ._requests import Attempt, Failure, Request
+from ._requests import Attempt, Failure
 from ._sockets import Progress
-from .auth import HEADER, Key
+from .auth import HEADER
 from .clock import Clock
 from .errors import RuleError
 from .timeouts import Timeout
@@ -37,13 +37,13 @@ _NOTHING_SENT = (
 
 
 def send(
-    transport: httpx.BaseTransport, url: httpx.URL, attempt: Attempt, key: Key, timeout: Timeout, clock: Clock
+    transport: httpx.BaseTransport, url: httpx.URL, attempt: Attempt, timeout: Timeout, clock: Clock
 ) -> Answer | Failure:
     """Make one attempt."""
-    course = _Course(attempt, key, timeout, clock)
+    course = _Course(attempt, timeout, clock)
     with course.progress:
         try:
-            response = transport.handle_request(_prepared(url, attempt.request, key, timeout))
+            response = transport.handle_request(_prepared(url, attempt, timeout))
             with closing(response):
                 course.begin(response)
                 for chunk in response.stream:  # type: ignore[union-attr]  # a sync transport gives a sync stream
@@ -60,18 +60,17 @@ async def send_async(
     transport: httpx.AsyncBaseTransport,
     url: httpx.URL,
     attempt: Attempt,
-    key: Key,
     timeout: Timeout,  # noqa: ASYNC109  it is kept here
     clock: Clock,
 ) -> Answer | Failure:
     """Make one attempt. Being cancelled is the one thing that escapes."""
-    course = _Course(attempt, key, timeout, clock)
+    course = _Course(attempt, timeout, clock)
     with course.progress:
         try:
             # A transport of the caller's own may know nothing of the deadline; one of ours meets it a moment
             # earlier.
             with anyio.fail_after(timeout.total + 0.05):
-                response = await transport.handle_async_request(_prepared(url, attempt.request, key, timeout))
+                response = await transport.handle_async_request(_prepared(url, attempt, timeout))
                 async with aclosing(response):
                     course.begin(response)
                     chunks = aiter(response.stream)  # type: ignore[arg-type]
@@ -89,13 +88,14 @@ async def send_async(
     return course.result()
 
 
-def _prepared(url: httpx.URL, request: Request, key: Key, timeout: Timeout) -> httpx.Request:
+def _prepared(url: httpx.URL, attempt: Attempt, timeout: Timeout) -> httpx.Request:
+    request = attempt.request
     headers = [
         ("Host", url.netloc.decode("ascii")),
         ("Accept", "application/json"),
         ("Accept-Encoding", "identity"),
         ("User-Agent", "mosvpp-python"),
-        (HEADER, key.reveal()),
+        (HEADER, attempt.key.reveal()),
     ]
     if request.is_post:
         headers += [("Content-Type", "application/json"), ("Content-Length", str(len(request.body)))]
@@ -113,9 +113,9 @@ def _prepared(url: httpx.URL, request: Request, key: Key, timeout: Timeout) -> h
 class _Course:
     """What has become of an attempt so far."""
 
-    def __init__(self, attempt: Attempt, key: Key, timeout: Timeout, clock: Clock) -> None:
-        self.progress = Progress(seconds=timeout.total, key=key, is_wanted=attempt.is_wanted)
-        self._key = key
+    def __init__(self, attempt: Attempt, timeout: Timeout, clock: Clock) -> None:
+        self.progress = Progress(seconds=timeout.total, key=attempt.key, is_wanted=attempt.is_wanted)
+        self._key = attempt.key
         self._clock = clock
         self._response: httpx.Response | None = None
         self._chunks: list[bytes] = []

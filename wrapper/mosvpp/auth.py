@@ -99,7 +99,7 @@ class ApiKey:
                 raise _no_key()
             self._last = key
             return key
-        msg = f"the function given as api_key raised {name}, so that the request was not sent"
+        msg = f"the function given as api_key raised {name}"
         raise RuleError(msg, path="api_key", rule="callable")
 
     def __repr__(self) -> str:

@@ -208,8 +208,7 @@ class Client(_Shell):
         return value
 
     def _attempt(self, step: Attempt) -> Any:
-        url, key = self._url(step.request.path), self._calls.key.current()
-        return send(self._transport, url, step, key, self._timeout, self._clock)
+        return send(self._transport, self._url(step.request.path), step, self._timeout, self._clock)
 
     def close(self) -> None:
         """Close the connections."""
@@ -310,8 +309,9 @@ class AsyncClient(_Shell):
         return value
 
     async def _attempt(self, step: Attempt) -> Any:
-        url, key = self._url(step.request.path), self._calls.key.current()
-        return await send_async(self._transport, url, step, key, self._timeout, self._clock)
+        return await send_async(
+            self._transport, self._url(step.request.path), step, self._timeout, self._clock
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
