@@ -30,20 +30,27 @@ from .deliveries import KINDS, Filter, StoredDelivery, from_microseconds, to_mic
 
 __all__ = [
     "PAGE",
+    "READ_PAGE",
     "Backlog",
     "Site",
     "all_sites",
     "backlog",
+    "count",
     "matching",
     "page",
     "purge_page",
     "purgeable",
     "read_key",
     "requeue_page",
-    "roll_up",
+    "requeueable",
+    "roll_up_page",
+    "worth_purging",
 ]
 
 PAGE = 500
+READ_PAGE = 100  # with their bodies, of which each may have 256 KiB
+_ROLL_UP_PAGE = 20_000  # a few hundredths of a second, in which nobody else writes to SQLite
+_LARGEST_SEQ = 2**63 - 1
 _SITES_SEEN = "sites_seen"
 _SETTLED = timedelta(minutes=1)  # no transaction of an insertion is open for longer
 
@@ -87,7 +94,16 @@ def matching(wanted: Filter) -> list[ColumnElement[bool]]:
         conditions.append(deliveries.c.received_at < until)
     if "keys" in wanted:
         conditions.append(deliveries.c.key.in_([read_key(key) for key in wanted["keys"]]))
+    if "seqs" in wanted:
+        possible = [seq for seq in wanted["seqs"] if seq <= _LARGEST_SEQ]
+        conditions.append(deliveries.c.seq.in_(possible))
     return conditions
+
+
+def count(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> int:
+    """How many match."""
+    joined_rows = select(func.count()).select_from(deliveries.join(work, work.c.seq == deliveries.c.seq))
+    return connection.scalar(joined_rows.where(*conditions)) or 0
 
 
 def read_key(key: str) -> bytes:
@@ -104,7 +120,7 @@ def page(
     *,
     after: int | None,
     newest_first: bool,
-    limit: int = PAGE,
+    limit: int = READ_PAGE,
 ) -> list[StoredDelivery]:
     """The next deliveries after (or, newest first, before) a `seq`."""
     seq = deliveries.c.seq
@@ -115,11 +131,16 @@ def page(
     return [read_row(row) for row in connection.execute(found)]
 
 
+def requeueable() -> list[ColumnElement[bool]]:
+    """What can be handed out anew: nobody has it in hand, and its body is there."""
+    return [work.c.state != "leased", deliveries.c.body.is_not(None)]
+
+
 def requeue_page(
     connection: Connection, conditions: Sequence[ColumnElement[bool]], after: int, now: datetime
 ) -> tuple[int, int | None]:
     """Hand out some deliveries anew; how many, and after which to go on, or None at the end."""
-    seqs = _seqs(connection, [*conditions, work.c.state != "leased", deliveries.c.body.is_not(None)], after)
+    seqs = _seqs(connection, [*conditions, *requeueable()], after)
     changes: dict[str, Any] = {
         "state": "waiting",
         "due_at": to_microseconds(now),
@@ -138,12 +159,8 @@ def purge_page(
     connection: Connection, conditions: Sequence[ColumnElement[bool]], after: int, keep_keys_from: datetime
 ) -> tuple[int, int | None]:
     """Remove some deliveries; those that arrived since `keep_keys_from` keep their key, and nothing else."""
-    newest = select(func.max(deliveries.c.seq)).scalar_subquery()
-    # What is purged already matches again when its key may go. The newest row stays, so that SQLite never
-    # gives its number to another.
-    may_go = and_(deliveries.c.received_at < to_microseconds(keep_keys_from), deliveries.c.seq < newest)
-    worth_it = or_(deliveries.c.body.is_not(None), may_go)
-    seqs = _seqs(connection, [*conditions, worth_it], after)
+    may_go = _key_may_go(keep_keys_from)
+    seqs = _seqs(connection, [*conditions, worth_purging(keep_keys_from)], after)
     chosen = deliveries.c.seq.in_(seqs)
     connection.execute(update(deliveries).where(chosen, ~may_go).values(body=null(), headers="{}"))
     left = {"state": "dead", "due_at": null(), "reason": "purged"}
@@ -154,14 +171,44 @@ def purge_page(
     return len(seqs), seqs[-1] if len(seqs) == PAGE else None
 
 
-def roll_up(connection: Connection, now: datetime) -> None:
-    """Bring the time of the last push of each site up to date with the deliveries since the last time."""
+def worth_purging(keep_keys_from: datetime) -> ColumnElement[bool]:
+    """Of which something is left to remove. What is purged already matches again when its key may go."""
+    return or_(deliveries.c.body.is_not(None), _key_may_go(keep_keys_from))
+
+
+def _key_may_go(keep_keys_from: datetime) -> ColumnElement[bool]:
+    # The newest row stays, so that SQLite never gives its number to another.
+    newest = select(func.max(deliveries.c.seq)).scalar_subquery()
+    return and_(deliveries.c.received_at < to_microseconds(keep_keys_from), deliveries.c.seq < newest)
+
+
+def roll_up_page(connection: Connection, after: int, now: datetime) -> tuple[int, int | None]:
+    """Bring the time of the last push of some sites up to date with the deliveries since the last time.
+
+    Goes on after `after`, or after what was seen the last time. How many deliveries were looked at, and after
+    which to go on, or None at the end.
+    """
     seen = connection.scalar(select(marks.c.value).where(marks.c.name == _SITES_SEEN)) or 0
+    seen = max(seen, after)
+    last = connection.scalar(
+        select(deliveries.c.seq)
+        .where(deliveries.c.seq > seen)
+        .order_by(deliveries.c.seq)
+        .offset(_ROLL_UP_PAGE - 1)
+        .limit(1)
+    )
+    until = _LARGEST_SEQ if last is None else last
+    _roll_up(connection, seen, until, now)
+    return (0, None) if last is None else (_ROLL_UP_PAGE, last)
+
+
+def _roll_up(connection: Connection, seen: int, until: int, now: datetime) -> None:
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     new = (
         select(deliveries.c.molecule_id, func.max(deliveries.c.received_at))
         .where(
             deliveries.c.seq > seen,
+            deliveries.c.seq <= until,
             deliveries.c.kind == "data_push",
             deliveries.c.molecule_id.is_not(None),
         )
@@ -179,7 +226,7 @@ def roll_up(connection: Connection, now: datetime) -> None:
     settled = to_microseconds(now - _SETTLED)
     latest = connection.scalar(
         select(deliveries.c.seq)
-        .where(deliveries.c.received_at < settled, deliveries.c.seq > seen)
+        .where(deliveries.c.received_at < settled, deliveries.c.seq > seen, deliveries.c.seq <= until)
         .order_by(deliveries.c.seq.desc())
         .limit(1)
     )

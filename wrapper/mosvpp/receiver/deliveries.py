@@ -92,7 +92,10 @@ class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Filter(TypedDict, total=False):
-    """Which deliveries: all that match everything that is given. Times are aware, `until` is not included."""
+    """Which deliveries: all that match everything that is given. Times are aware, `until` is not included.
+
+    `keys` and `seqs` name single ones; `seqs` are those of one store and mean nothing in another.
+    """
 
     kind: Kind
     molecule_id: str
@@ -100,6 +103,7 @@ class Filter(TypedDict, total=False):
     since: datetime
     until: datetime
     keys: list[str]
+    seqs: list[int]
 
 
 class _CheckedBefore:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import Any, Self, TypeAlias, TypeVar, Unpack, overload
 
 from mosvpp.clock import Clock, SystemClock
 from mosvpp.drift import OnDrift
@@ -28,7 +28,10 @@ from .counters import Counters
 from .deliveries import Filter, Kind, NewDelivery, StoredDelivery
 from .policies import HandOut
 
-__all__ = ["Inbox"]
+__all__ = ["Inbox", "OnProgress"]
+
+OnProgress: TypeAlias = Callable[[int], object]
+"""Called now and then during long work with how many are done."""
 
 _Push = Callable[[DataPush, StoredDelivery], "Awaitable[object] | object"]
 _Report = Callable[[ExecutionReport, StoredDelivery], "Awaitable[object] | object"]
@@ -201,18 +204,32 @@ class Inbox(ABC):
         return next(self.find(keys=[key]), None)
 
     @abstractmethod
-    def requeue(self, **wanted: Unpack[Filter]) -> int:
+    def count(self, **wanted: Unpack[Filter]) -> int:
+        """How many deliveries match. Looks at each of them, so it takes a while where there are millions."""
+
+    @abstractmethod
+    def requeue(
+        self, *, only_count: bool = False, on_progress: OnProgress | None = None, **wanted: Unpack[Filter]
+    ) -> int:
         """Hand out anew what matches, dead letters if nothing else is said; how many.
 
-        Left alone are those that are leased, and those whose body was purged.
+        Left alone are those that are leased, and those whose body was purged. With `only_count` nothing is
+        changed.
         """
 
     @abstractmethod
-    def purge(self, *, older_than: timedelta, **wanted: Unpack[Filter]) -> int:
+    def purge(
+        self,
+        *,
+        older_than: timedelta,
+        only_count: bool = False,
+        on_progress: OnProgress | None = None,
+        **wanted: Unpack[Filter],
+    ) -> int:
         """Remove what is done or dead and arrived longer ago; how many.
 
         What arrived within the last seven days keeps its key, so that a repetition is still recognised. With
-        `state="waiting"` also what nobody has handled goes.
+        `state="waiting"` also what nobody has handled goes. With `only_count` nothing is changed.
         """
 
     @abstractmethod

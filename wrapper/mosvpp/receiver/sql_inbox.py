@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar, Unpack, cast
 
@@ -26,7 +26,7 @@ from ._queue import Claim, Verdict
 from ._storing import rows_of, store_rows
 from ._tables import ORDERING_INDEX, SCHEMA, marks
 from .deliveries import Filter, Kind, NewDelivery, StoredDelivery
-from .inbox import Inbox
+from .inbox import Inbox, OnProgress
 
 __all__ = ["DEDUPLICATED_FOR", "MemoryInbox", "SqlInbox"]
 
@@ -79,6 +79,8 @@ class SqlInbox(Inbox):
     for the rest.
     """
 
+    _max_batch = 512
+
     def __init__(
         self,
         url: str,
@@ -116,7 +118,9 @@ class SqlInbox(Inbox):
         with self._opening:
             if self._lanes is None:
                 self._database.open()
-                receiving: _Lane = GroupCommit(self._commit, name="mosvpp-receiving")
+                receiving: _Lane = GroupCommit(
+                    self._commit, name="mosvpp-receiving", max_batch=self._max_batch
+                )
                 if self._database.dialect == "sqlite":
                     working = receiving
                 else:
@@ -203,7 +207,7 @@ class SqlInbox(Inbox):
         after, left = None, limit
         self._open_lanes()
         while left is None or left > 0:
-            size = _inspection.PAGE if left is None else min(left, _inspection.PAGE)
+            size = _inspection.READ_PAGE if left is None else min(left, _inspection.READ_PAGE)
             with self._database.read() as connection:
                 page = _inspection.page(
                     connection, conditions, after=after, newest_first=newest_first, limit=size
@@ -214,35 +218,65 @@ class SqlInbox(Inbox):
             after = page[-1].seq
             left = None if left is None else left - len(page)
 
-    def requeue(self, **wanted: Unpack[Filter]) -> int:  # noqa: D102
+    def count(self, **wanted: Unpack[Filter]) -> int:  # noqa: D102
+        return self._count_matching(_inspection.matching(wanted))
+
+    def requeue(  # noqa: D102
+        self, *, only_count: bool = False, on_progress: OnProgress | None = None, **wanted: Unpack[Filter]
+    ) -> int:
         chosen: Filter = wanted or {"state": "dead"}
         conditions, now = _inspection.matching(chosen), self.now()
+        if only_count:
+            return self._count_matching([*conditions, *_inspection.requeueable()])
         count = self._page_by_page(
-            lambda connection, after: _inspection.requeue_page(connection, conditions, after, now)
+            lambda connection, after: _inspection.requeue_page(connection, conditions, after, now),
+            on_progress,
         )
         self.bell.ring()
         return count
 
-    def purge(self, *, older_than: timedelta, **wanted: Unpack[Filter]) -> int:  # noqa: D102
+    def purge(  # noqa: D102
+        self,
+        *,
+        older_than: timedelta,
+        only_count: bool = False,
+        on_progress: OnProgress | None = None,
+        **wanted: Unpack[Filter],
+    ) -> int:
         now = self.now()
+        keep_keys_from = now - DEDUPLICATED_FOR
         conditions = [
             *_inspection.matching(wanted),
-            *_inspection.purgeable(now - older_than, wanted.get("state")),
+            *_inspection.purgeable(_before(now, older_than), wanted.get("state")),
         ]
-        self._do(lambda connection: _inspection.roll_up(connection, now)).result()
+        if only_count:
+            return self._count_matching([*conditions, _inspection.worth_purging(keep_keys_from)])
+        self._roll_up()
         return self._page_by_page(
-            lambda connection, after: _inspection.purge_page(
-                connection, conditions, after, now - DEDUPLICATED_FOR
-            )
+            lambda connection, after: _inspection.purge_page(connection, conditions, after, keep_keys_from),
+            on_progress,
         )
 
-    def _page_by_page(self, step: Callable[..., tuple[int, int | None]]) -> int:
+    def _count_matching(self, conditions: list[Any]) -> int:
+        self._open_lanes()
+        with self._database.read() as connection:
+            return _inspection.count(connection, conditions)
+
+    def _page_by_page(
+        self, step: Callable[..., tuple[int, int | None]], on_progress: OnProgress | None = None
+    ) -> int:
         """Many small transactions, so that receiving goes on between them."""
         total, after = 0, cast("int | None", 0)
         while after is not None:
             count, after = self._do(partial(step, after=after)).result()
             total += count
+            if on_progress is not None:
+                on_progress(total)
         return total
+
+    def _roll_up(self) -> None:
+        now = self.now()
+        self._page_by_page(lambda connection, after: _inspection.roll_up_page(connection, after, now))
 
     def backlog(self) -> dict[str, Backlog]:  # noqa: D102
         self._open_lanes()
@@ -250,14 +284,12 @@ class SqlInbox(Inbox):
             return _inspection.backlog(connection)
 
     def sites(self) -> list[Site]:  # noqa: D102
-        def look(connection: Connection) -> list[Site]:
-            _inspection.roll_up(connection, self.now())
+        self._roll_up()
+        with self._database.read() as connection:
             return _inspection.all_sites(connection)
 
-        return self._do(look).result()
-
     def silent(self, *, older_than: timedelta) -> list[Site]:  # noqa: D102
-        since = self.now() - older_than
+        since = _before(self.now(), older_than)
         return [site for site in self.sites() if site.last_push_at < since]
 
     def restore(self, batch: Sequence[StoredDelivery]) -> int:  # noqa: D102
@@ -296,6 +328,14 @@ class SqlInbox(Inbox):
         count = self._do(lambda connection: _quarantine.release(connection, several)).result()
         self.bell.ring()
         return count
+
+
+def _before(now: datetime, passed: timedelta) -> datetime:
+    """So long ago, or the beginning of the calendar."""
+    try:
+        return now - passed
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 class MemoryInbox(SqlInbox):
