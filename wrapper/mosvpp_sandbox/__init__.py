@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .outbox import Sent
     from .sandbox import Sandbox
     from .site import Delivery, Site
+    from .webhook_builder import Webhook, WebhookBuilder
 
 _HOMES = {
     "Answered": "api",
@@ -26,9 +27,22 @@ _HOMES = {
     "SandboxClock": "clock",
     "Sent": "outbox",
     "Site": "site",
+    "Webhook": "webhook_builder",
+    "WebhookBuilder": "webhook_builder",
 }
 
-__all__ = ["Answered", "Delivery", "ManualClock", "RunningClock", "Sandbox", "SandboxClock", "Sent", "Site"]
+__all__ = [
+    "Answered",
+    "Delivery",
+    "ManualClock",
+    "RunningClock",
+    "Sandbox",
+    "SandboxClock",
+    "Sent",
+    "Site",
+    "Webhook",
+    "WebhookBuilder",
+]
 
 
 def __getattr__(name: str) -> object:
