@@ -184,3 +184,13 @@ def test_a_time_is_ascii_to_its_end(text: str) -> None:
     with pytest.raises(RuleError) as caught:
         slot_time(text.replace("Z", ""), tz=BERLIN)
     assert caught.value.rule == "format"
+
+
+def test_where_no_zone_is_known_at_all_the_remedy_is_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a small container: no zones of the system, and no tzdata."""
+    import zoneinfo
+
+    monkeypatch.setattr(zoneinfo, "TZPATH", ())
+    monkeypatch.setattr(zoneinfo, "available_timezones", set)
+    with pytest.raises(RuleError, match="pip install tzdata"):
+        slot_time("2026-03-29 03:30", tz="Europe/Nowhere")

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -505,7 +506,7 @@ def test_a_post_on_the_wire(clients: Clients) -> None:
         "host": f"localhost:{server.port}",
         "accept": "application/json",
         "accept-encoding": "identity",
-        "user-agent": "mosvpp-python",
+        "user-agent": f"mosvpp-python/{version('mosvpp')}",
         "x-api-key": KEY,
         "content-type": "application/json",
         "content-length": str(len(server.requests[0].partition(b"\r\n\r\n")[2])),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 
 import anyio
 import httpcore
@@ -94,7 +96,7 @@ def _prepared(url: httpx.URL, attempt: Attempt, timeout: Timeout) -> httpx.Reque
         ("Host", url.netloc.decode("ascii")),
         ("Accept", "application/json"),
         ("Accept-Encoding", "identity"),
-        ("User-Agent", "mosvpp-python"),
+        ("User-Agent", _user_agent()),
         (HEADER, attempt.key.reveal()),
     ]
     if request.is_post:
@@ -108,6 +110,14 @@ def _prepared(url: httpx.URL, attempt: Attempt, timeout: Timeout) -> httpx.Reque
     return httpx.Request(
         request.method, url, headers=headers, content=request.body or None, extensions={"timeout": limits}
     )
+
+
+@cache
+def _user_agent() -> str:
+    try:
+        return f"mosvpp-python/{version('mosvpp')}"
+    except PackageNotFoundError:  # used out of its folder, without being installed
+        return "mosvpp-python"
 
 
 class _Course:

@@ -104,12 +104,15 @@ def _parsed(when: object) -> datetime:
 
 
 def _zone(tz: str | ZoneInfo) -> ZoneInfo:
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # late, so that receiving starts fast
+    # Late, so that receiving starts fast.
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
     if isinstance(tz, ZoneInfo):
         return tz
     try:
         return ZoneInfo(tz)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        msg = f"{shown(tz)} is no time zone that this machine knows; use an IANA name such as Europe/Berlin"
+        # A small container may know no zone at all.
+        remedy = "use an IANA name such as Europe/Berlin" if available_timezones() else "pip install tzdata"
+        msg = f"{shown(tz)} is no time zone that this machine knows; {remedy}"
         raise RuleError(msg, path="tz", rule="time_zone") from None

@@ -141,6 +141,8 @@ class Secret(NamedTuple):
 
 def read_secret(text: str, option: str) -> Secret:
     """`@FILE`, `env:NAME`, or the secret itself. The errors do not repeat it."""
+    if not text:  # what an unset variable of a shell leaves
+        raise RuleError("it is empty; give @FILE or env:VARIABLE", path=option, rule="required")
     if text.startswith("@"):
         path = Path(text[1:])
         try:

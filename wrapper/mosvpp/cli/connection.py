@@ -85,9 +85,10 @@ class Connection:
     def key(self) -> Secret:
         """The key, and where it came from. Raises `RuleError` when there is none that can be sent."""
         try:
-            secret = read_secret(self._api_key or f"env:{ENVIRONMENT_VARIABLE}", "--api-key")
+            given = f"env:{ENVIRONMENT_VARIABLE}" if self._api_key is None else self._api_key
+            secret = read_secret(given, "--api-key")
         except RuleError as error:
-            if self._api_key or error.rule != "environment":
+            if self._api_key is not None or error.rule != "environment":
                 raise
             msg = f"there is no key: set the variable {ENVIRONMENT_VARIABLE}, or give --api-key @FILE"
             raise RuleError(msg, path="--api-key", rule="required", evidence=("transport.api_key",)) from None

@@ -51,6 +51,7 @@ class Verdict:
     delivery: Delivery | None
     error: WebhookError | None
     drifts: tuple[Drift, ...]
+    is_sender_checked: bool
 
     @property
     def is_good(self) -> bool:
@@ -72,10 +73,11 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The verdict in words."""
+        provided = "" if self.is_sender_checked else ", if the sender is who it should be"
         if self.is_good:
-            return "Yes: a receiver answers 200."
+            return f"Yes: a receiver answers 200{provided}."
         if self.error is None:
-            return "Taken, but not understood: a receiver keeps it and answers 200."
+            return f"Taken, but not understood: a receiver keeps it and answers 200{provided}."
         return f"No: a receiver answers {self.answer}."
 
 
@@ -143,7 +145,7 @@ class Capture:
             )
         except (AuthenticationError, PayloadError) as error:
             fault = error
-        return Verdict(delivery, fault, tuple(drifts))
+        return Verdict(delivery, fault, tuple(drifts), bool(self.shared or self.signing))
 
     def _body_checks(self) -> Iterator[Check]:
         seen = self._parse(_Anyone())
