@@ -39,7 +39,7 @@ SDK: dict[str, tuple[str, str, list[str]]] = {
     ),
     "commands": (
         "Site commands",
-        "Commands to single devices. They act at once, and there is no test mode.",
+        "Commands to single devices. They act at once; no test mode is documented.",
         [
             *("mosvpp.DeviceCommand", "mosvpp.commands.charge", "mosvpp.commands.discharge"),
             *("mosvpp.commands.shed", "mosvpp.commands.restore", "mosvpp.commands.turn_on"),

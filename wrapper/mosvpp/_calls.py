@@ -126,7 +126,7 @@ class Calls:
     def prepare_site_command(self, molecule_id: str, commands: Any, seconds: Any, scmd_id: str) -> Request:
         """Check a site command and write its body."""
         wanted = _tuple_of(DeviceCommand, commands, path="commands", example="commands.turn_off('21000')")
-        self._insist_on_arming("a site command acts at once, and there is no test mode")
+        self._insist_on_arming("a site command acts at once, and no test mode is documented")
         call = _wire.site_command_call(_site(molecule_id), wanted, scmd_id=scmd_id, seconds=seconds)
         rules.check("SiteCommandRequest", call["json"])
         return self._request(

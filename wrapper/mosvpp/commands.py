@@ -1,4 +1,6 @@
-"""Commands to single devices, as frozen values. They act at once, with no test mode (command.no_test_mode).
+"""Commands to single devices, as frozen values. They act at once.
+
+No test mode is documented for them (command.no_test_mode).
 
 >>> wanted = [discharge("20000", 5 * kW), turn_off("21000")]
 >>> client.submit_site_command(site, wanted, duration=timedelta(minutes=15))

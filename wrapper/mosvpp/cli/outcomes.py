@@ -81,7 +81,7 @@ def unknown_lines(
 
 
 def _where_to_look(request: Request) -> str:
-    telemetry, nothing_to_ask = "the telemetry of the site", "MosVPP has no call that tells"
+    telemetry, nothing_to_ask = "the telemetry of the site", "no call that tells is documented"
     if request.slots:
         return f"{telemetry}, and execution responses for {', '.join(request.ids)}; {nothing_to_ask}"
     return f"{telemetry} for the next {duration_words(request.duration_s or 0)}; {nothing_to_ask}"

@@ -43,9 +43,9 @@ def command(
     timeout: options.TimeoutS = 30.0,
     as_json: options.Json = False,
 ) -> None:
-    """Command devices of a site, at once. There is no test mode, so --live is always needed.
+    """Command devices of a site, at once. No test mode is documented, so --live is always needed.
 
-    Nothing can be cancelled: the only undo is another command, such as off or restore.
+    No way to cancel is documented either: the only undo is another command, such as off or restore.
     """
     from .arguments import read_device_command, read_duration
     from .connection import Connection
@@ -57,7 +57,7 @@ def command(
     terminal = Terminal(as_json=as_json)
     wanted = [read_device_command(text) for text in commands]
     length = read_duration(duration, "--duration")
-    insist_on_live("a site command moves real devices, and there is no test mode", live=live)
+    insist_on_live("a site command moves real devices, and no test mode is documented", live=live)
     connection = Connection(
         base_url=base_url, api_version=api_version, api_key=api_key, timeout=timeout, ca_file=ca_file
     )

@@ -108,9 +108,9 @@ def sync_detailed(
 ) -> Response[Problem | SiteCommandReply]:
     """Command devices of a site directly
 
-     Switches or sets single devices for a number of seconds. There is no test mode, no start time, no
-    cancel and no read-back: a command acts when it arrives, and a further command (`off`, `restore`) is
-    the only way back.
+     Switches or sets single devices for a number of seconds. No test mode, start time, cancel or read-
+    back is documented. So take a command to act when it arrives, and a further one (`off`, `restore`)
+    to be the only way back.
 
     Args:
         molecule_id (str):
@@ -144,9 +144,9 @@ def sync(
 ) -> Problem | SiteCommandReply | None:
     """Command devices of a site directly
 
-     Switches or sets single devices for a number of seconds. There is no test mode, no start time, no
-    cancel and no read-back: a command acts when it arrives, and a further command (`off`, `restore`) is
-    the only way back.
+     Switches or sets single devices for a number of seconds. No test mode, start time, cancel or read-
+    back is documented. So take a command to act when it arrives, and a further one (`off`, `restore`)
+    to be the only way back.
 
     Args:
         molecule_id (str):
@@ -175,9 +175,9 @@ async def asyncio_detailed(
 ) -> Response[Problem | SiteCommandReply]:
     """Command devices of a site directly
 
-     Switches or sets single devices for a number of seconds. There is no test mode, no start time, no
-    cancel and no read-back: a command acts when it arrives, and a further command (`off`, `restore`) is
-    the only way back.
+     Switches or sets single devices for a number of seconds. No test mode, start time, cancel or read-
+    back is documented. So take a command to act when it arrives, and a further one (`off`, `restore`)
+    to be the only way back.
 
     Args:
         molecule_id (str):
@@ -209,9 +209,9 @@ async def asyncio(
 ) -> Problem | SiteCommandReply | None:
     """Command devices of a site directly
 
-     Switches or sets single devices for a number of seconds. There is no test mode, no start time, no
-    cancel and no read-back: a command acts when it arrives, and a further command (`off`, `restore`) is
-    the only way back.
+     Switches or sets single devices for a number of seconds. No test mode, start time, cancel or read-
+    back is documented. So take a command to act when it arrives, and a further one (`off`, `restore`)
+    to be the only way back.
 
     Args:
         molecule_id (str):
