@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     case,
     delete,
+    exists,
     func,
     null,
     or_,
@@ -25,7 +26,7 @@ from mosvpp.errors import RuleError
 from mosvpp.signatures import aware
 
 from ._rows import joined, read_row
-from ._tables import deliveries, marks, sites, work
+from ._tables import deliveries, forwarding, marks, sites, work
 from .deliveries import KINDS, Filter, StoredDelivery, from_microseconds, to_microseconds
 
 __all__ = [
@@ -272,9 +273,14 @@ def backlog(connection: Connection) -> dict[str, Backlog]:
 
 
 def purgeable(before: datetime, state: str | None) -> list[ColumnElement[bool]]:
-    """What arrived before that time, and is done or dead unless another state is asked for."""
+    """What arrived before that time, and is done or dead unless another state is asked for.
+
+    What a stream is still to get stays.
+    """
     old = deliveries.c.received_at < to_microseconds(before)
-    return [old] if state is not None else [old, work.c.state.in_(["done", "dead"])]
+    is_owed = exists().where(forwarding.c.seq < deliveries.c.seq)
+    conditions = [old, ~is_owed]
+    return conditions if state is not None else [*conditions, work.c.state.in_(["done", "dead"])]
 
 
 def _seqs(connection: Connection, conditions: Sequence[ColumnElement[bool]], after: int) -> list[int]:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     DDL,
     BigInteger,
     Column,
+    Connection,
     Index,
     Integer,
     LargeBinary,
@@ -23,7 +24,7 @@ from sqlalchemy import (
 
 from mosvpp.store import Schema
 
-__all__ = ["ORDERING_INDEX", "SCHEMA", "deliveries", "marks", "quarantine", "sites", "work"]
+__all__ = ["ORDERING_INDEX", "SCHEMA", "deliveries", "forwarding", "marks", "quarantine", "sites", "work"]
 
 _tables = MetaData()
 _Seq = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts by itself in SQLite
@@ -101,6 +102,19 @@ quarantine = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+# How far a stream has been filled from here. Everything up to `seq` is in the stream; everything after it got,
+# or will get, a number in the stream that is higher than `log_seq`.
+forwarding = Table(
+    "mosvpp_forwarding",
+    _tables,
+    Column("stream", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("log_seq", BigInteger, nullable=False),
+    Column("holder", Text),
+    Column("held_until", BigInteger, nullable=False, server_default="0"),
+    Column("forwarded_at", BigInteger),
+)
+
 # So that storing and queueing are one statement; PostgreSQL can do that without a trigger.
 event.listen(
     work,
@@ -112,4 +126,9 @@ event.listen(
     ).execute_if(dialect="sqlite"),
 )
 
-SCHEMA = Schema("inbox", _tables)
+
+def _add_forwarding(connection: Connection) -> None:
+    forwarding.create(connection)
+
+
+SCHEMA = Schema("inbox", _tables, migrations=(_add_forwarding,))
