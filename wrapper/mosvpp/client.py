@@ -179,8 +179,8 @@ class Client(_Shell):
     ) -> CommandReceipt:
         """Command devices of a site, at once, for `duration` (whole seconds, at least one).
 
-        No test mode is documented, nor an undo but another command; what a device does after `duration` is not
-        known (command.no_test_mode, command.no_cancel, unknown.after_scmd_secs). Needs `allow_live=True`.
+        No test mode is documented, nor an undo but another command; what a device does after `duration` is
+        not known (command.no_test_mode, command.no_cancel, unknown.after_scmd_secs). Needs `allow_live=True`.
         Raises like `submit_dispatch`.
         """
         return self._run(self._calls.submit_site_command(molecule_id, commands, duration, scmd_id))
