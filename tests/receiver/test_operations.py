@@ -369,4 +369,8 @@ def test_what_is_no_export_is_refused_with_its_line(make_inbox: InboxFactory, li
     inbox = make_inbox()
     with pytest.raises(RuleError, match="line 2"):
         import_lines(inbox, [json.dumps(LINE).encode(), line])
-    assert list(inbox.find()) == []
+    assert [one.key for one in inbox.find()] == ["00"]
+    faults = list[RuleError]()
+    last = json.dumps(LINE | {"key": "01"}).encode()
+    assert import_lines(inbox, [json.dumps(LINE).encode(), line, last], on_fault=faults.append) == 1
+    assert [fault.path for fault in faults] == ["line 2"]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import typer
 
 from .help import Command, Group
+from .inbox_look import list_deliveries, show
+from .inbox_move import export, import_
+from .inbox_quarantine import quarantine
 from .inbox_silent import silent
+from .inbox_tidy import purge, requeue
 
 __all__ = ["inbox"]
 
@@ -16,5 +20,14 @@ inbox: typer.Typer = typer.Typer(
     no_args_is_help=True,
 )
 
-for _name, _function in (("silent", silent),):
+for _name, _function in (
+    ("list", list_deliveries),
+    ("show", show),
+    ("silent", silent),
+    ("requeue", requeue),
+    ("purge", purge),
+    ("export", export),
+    ("import", import_),
+    ("quarantine", quarantine),
+):
     inbox.command(_name, cls=Command)(_function)

@@ -31,6 +31,8 @@ __all__ = [
     "insist_on_file",
     "opened",
     "read_filter",
+    "read_one",
+    "read_several",
 ]
 
 STORE_VARIABLE = "MOSVPP_STORE"
@@ -152,6 +154,27 @@ def read_filter(
     return cast("Filter", {name: value for name, value in given.items() if value is not None})
 
 
+def read_one(which: str) -> Filter:
+    """A delivery by its number or by its key."""
+    return read_several([which])
+
+
+def read_several(which: Sequence[str]) -> Filter:
+    """Deliveries by their numbers, or by their keys."""
+    from mosvpp.receiver._inspection import read_key
+
+    numbers = [text for text in which if text.isascii() and text.isdigit() and len(text) < 20]
+    if len(numbers) == len(which):
+        return {"seqs": [int(text) for text in numbers]}
+    if numbers:
+        msg = "give numbers or keys, not both"
+        raise RuleError(msg, path="NUMBER", rule="exclusive")
+    for text in which:
+        with naming("NUMBER"):
+            read_key(text)
+    return {"keys": list(which)}
+
+
 def _read_moment(text: str, option: str) -> datetime:
     """An instant, or a duration before now."""
     if ":" not in text and text.strip()[:1].isdigit():
@@ -159,4 +182,8 @@ def _read_moment(text: str, option: str) -> datetime:
             return datetime.now(UTC) - read_duration(text, option)
         except OverflowError:
             raise RuleError(f"{text} is too long", path=option, rule="range") from None
-    return read_time(text, option, tz=None, fold=None)
+    try:
+        return read_time(text, option, tz=None, fold=None)
+    except RuleError:
+        msg = f"{text!r} is no time: write 2026-11-23T18:00:00Z, or 2h for two hours ago"
+        raise RuleError(msg, path=option, rule="time") from None

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from mosvpp.errors import MosVPPError
+from mosvpp.errors import MosVPPError, StoreError
 
 from .evidence import marked
 from .exits import MEANINGS, Exit, exit_for
@@ -114,6 +114,8 @@ class Terminal:
         request = getattr(error, "request", None)
         doctor = f"`mosvpp doctor {request.molecule_id if request else 'SITE'}`"
         remedy = _REMEDIES.get(code, "")
+        if isinstance(error, StoreError):
+            remedy = _STORE_REMEDIES.get(error.reason, "")
         if code is Exit.NO and facts["http_status"] in {401, 403, 404}:
             remedy = "{doctor} tells the likely causes apart"
         self._print_error(
@@ -146,6 +148,13 @@ _REMEDIES = {
     Exit.NOT_SENT: "see {help}",
     Exit.UNREACHABLE: "{doctor} finds out where the way is blocked",
     Exit.UNEXPECTED: "{doctor} tells what answers there",
+}
+
+_STORE_REMEDIES = {
+    "unavailable": "check the URL, that the store is up, and that this user may read and write it",
+    "busy": "another process holds it; try again",
+    "full": "make room on the disk of the store, then start again",
+    "failed": "check that the URL names a store of a receiver",
 }
 
 _NO_DETAILS: dict[str, Any] = {

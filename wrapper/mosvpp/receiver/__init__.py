@@ -23,7 +23,7 @@ from __future__ import annotations
 from ._asgi import AsgiReceiver, asgi
 from ._handle import PATHS, Options
 from ._inspection import Backlog, Site
-from ._interchange import export_lines, import_lines
+from ._interchange import export_file, export_lines, import_lines
 from ._lambda import LambdaHandler, lambda_handler
 from ._quarantine import Quarantined
 from ._wsgi import WsgiReceiver, wsgi
@@ -49,6 +49,7 @@ __all__ = [
     "StoredDelivery",
     "WsgiReceiver",
     "asgi",
+    "export_file",
     "export_lines",
     "import_lines",
     "lambda_handler",
