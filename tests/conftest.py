@@ -6,10 +6,13 @@ import ipaddress
 import os
 import socket
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from not_run import NOT_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,3 +67,17 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         ours = name.startswith("MOSVPP_") and name != "MOSVPP_ALL_TESTS"
         if ours or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what this machine could not show: nobody shall take it for seen."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    ours = {reason: count for reason, count in reasons.items() if reason.startswith(NOT_RUN)}
+    if ours:
+        terminalreporter.section("NOT RUN HERE", yellow=True, bold=True)
+        for reason, count in ours.items():
+            terminalreporter.line(f"{count:3} × {reason.removeprefix(NOT_RUN)}", yellow=True)
