@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 import _setup
+import spec_evidence
 
 COMMAND = "python3 scripts/regenerate.py"
 TEMPLATES = "scripts/templates"
@@ -27,8 +27,8 @@ class StepFailedError(Exception):
     """The specification, or a tool that reads it, is at fault; the text is for the person at the terminal."""
 
 
-def run(step: str, command: Sequence[object], *, cwd: Path) -> None:
-    """Run one tool and keep its words for the case that it fails."""
+def run(step: str, command: Sequence[object], *, cwd: Path, chatty: bool = False) -> None:
+    """Run one tool and keep its words for the case that it fails; a chatty one has its faults on stdout."""
     environment = os.environ | {
         "REDOCLY_TELEMETRY": "off",
         "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
@@ -38,36 +38,20 @@ def run(step: str, command: Sequence[object], *, cwd: Path) -> None:
         [*map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise StepFailedError(f"{step} failed:\n\n{(done.stdout + done.stderr).strip()}")
+        said = (chatty and done.stdout.strip()) or (done.stdout + done.stderr).strip()
+        raise StepFailedError(f"{step} failed:\n\n{said}")
 
 
 def check_evidence(spec: Path) -> None:
-    """Every `x-evidence` id in the documents stands in the ledger."""
-    known = {fact["id"] for fact in yaml.safe_load((spec / "evidence.yaml").read_text("utf-8"))["facts"]}
-
-    def dangling(node: Any, path: str) -> list[str]:
-        if isinstance(node, dict):
-            ids = node.get("x-evidence") or []
-            found = [f"{path}: x-evidence names {name!r}" for name in ids if name not in known]
-            return found + [line for key, value in node.items() for line in dangling(value, f"{path}/{key}")]
-        if isinstance(node, list):
-            return [line for index, value in enumerate(node) for line in dangling(value, f"{path}/{index}")]
-        return []
-
-    lines = [
-        line
-        for name in INPUTS[:3]
-        for line in dangling(yaml.safe_load((spec / name).read_text("utf-8")), name)
-    ]
+    """Every statement names its evidence, and every id stands in the ledger."""
+    lines = spec_evidence.faults(spec)
     if lines:
-        raise StepFailedError(
-            "ids that spec/evidence.yaml does not have (add an entry, or mend the id):\n\n" + "\n".join(lines)
-        )
+        raise StepFailedError("The evidence is not complete:\n\n" + "\n".join(lines))
 
 
 def lint(spec: Path, redocly: list[str]) -> None:
     """Lint the three documents strictly, and look up what they refer to in the ledger."""
-    run("Lint", [*redocly, "lint", "--config", spec / "redocly.yaml"], cwd=spec.parent)
+    run("Lint", [*redocly, "lint", "--config", spec / "redocly.yaml"], cwd=spec.parent, chatty=True)
     check_evidence(spec)
 
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 import _setup
 import contract
 import regenerate
 import release
+import spec_evidence
 from versions import Version
 
 Run = Callable[..., tuple[int, str]]
@@ -215,6 +217,57 @@ def test_an_unquoted_comma_stops_at_the_linter_with_line_and_column(
     assert re.search(rf"openapi\.yaml:{line}:\d+", said), said
     assert "and why" in said
     assert "Nothing was written" in said
+    assert "ignore-file" not in said  # what the linter says beside its findings would only mislead
+
+
+def test_a_field_that_does_not_say_how_surely_it_is_known_stops_with_line_and_column(
+    run: Run, edit: Callable[..., None], project: Path
+) -> None:
+    silent = "".join(line for line in NOTE.splitlines(keepends=True) if "x-evidence" not in line)
+    edit("spec/openapi.yaml", "        mandatory:\n", f"{silent}        mandatory:\n")
+    line = (project / "spec/openapi.yaml").read_text("utf-8").partition(silent)[0].count("\n") + 2
+    status, said = run("--bump")
+    assert status == 2
+    assert (
+        f"spec/openapi.yaml:{line}:11 at #/components/schemas/DispatchEvent/properties/note: no x-evi" in said
+    )
+    assert "Nothing was written" in said
+
+
+def test_an_unknown_entry_of_the_ledger_stops_with_line_and_column(
+    run: Run, edit: Callable[..., None]
+) -> None:
+    edit("spec/asyncapi.yaml", "x-evidence: [push.timestamp", "x-evidence: [push.timestmap")
+    status, said = run("--check")
+    assert status == 2
+    assert re.search(r"spec/asyncapi\.yaml:\d+:\d+ at #/\S+: .* has no entry 'push.timestmap'", said), said
+
+
+def test_nothing_that_has_evidence_today_may_lose_it(project: Path) -> None:
+    """All of it is taken away at once: each place is named, and no other one."""
+    places = set()
+
+    def strip(node: Any, pointer: str) -> Any:
+        if isinstance(node, dict):
+            if "x-evidence" in node:
+                places.add(pointer)
+            return {
+                key: strip(value, f"{pointer}/{str(key).replace('/', '~1')}")
+                for key, value in node.items()
+                if key != "x-evidence"
+            }
+        if isinstance(node, list):
+            return [strip(value, f"{pointer}/{index}") for index, value in enumerate(node)]
+        return node
+
+    for name in spec_evidence.DOCUMENTS:
+        path = project / "spec" / name
+        stripped = strip(yaml.safe_load(path.read_text("utf-8")), f"spec/{name}#")
+        path.write_text(yaml.safe_dump(stripped), "utf-8")
+    found = {
+        re.sub(r":\d+:\d+ at #(\S+):.*", r"#\1", line) for line in spec_evidence.faults(project / "spec")
+    }
+    assert found == places
 
 
 def test_without_a_record_there_is_nothing_to_compare_with(project: Path) -> None:
