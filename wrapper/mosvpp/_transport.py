@@ -20,7 +20,7 @@ from .clock import Clock
 from .errors import RuleError
 from .timeouts import Timeout
 
-__all__ = ["MAX_ANSWER", "send", "send_async"]
+__all__ = ["MAX_ANSWER", "judged", "no_answer", "request_headers", "send", "send_async"]
 
 MAX_ANSWER = 1024 * 1024
 """Bytes of an answer that are read; more is cut off, and the answer counts for nothing."""
@@ -90,17 +90,23 @@ async def send_async(
     return course.result()
 
 
-def _prepared(url: httpx.URL, attempt: Attempt, timeout: Timeout) -> httpx.Request:
-    request = attempt.request
+def request_headers(host: bytes, attempt: Attempt) -> list[tuple[str, str]]:
+    """What is sent beside the body, whoever sends it; `host` is that of the URL, with its port."""
     headers = [
-        ("Host", url.netloc.decode("ascii")),
+        ("Host", host.decode("ascii")),
         ("Accept", "application/json"),
         ("Accept-Encoding", "identity"),
         ("User-Agent", _user_agent()),
         (HEADER, attempt.key.reveal()),
     ]
-    if request.is_post:
-        headers += [("Content-Type", "application/json"), ("Content-Length", str(len(request.body)))]
+    if attempt.request.is_post:
+        body = attempt.request.body
+        headers += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    return headers
+
+
+def _prepared(url: httpx.URL, attempt: Attempt, timeout: Timeout) -> httpx.Request:
+    request = attempt.request
     limits = {
         "connect": timeout.connect,
         "read": timeout.read,
@@ -108,7 +114,11 @@ def _prepared(url: httpx.URL, attempt: Attempt, timeout: Timeout) -> httpx.Reque
         "pool": min(timeout.pool, timeout.total),
     }
     return httpx.Request(
-        request.method, url, headers=headers, content=request.body or None, extensions={"timeout": limits}
+        request.method,
+        url,
+        headers=request_headers(url.netloc, attempt),
+        content=request.body or None,
+        extensions={"timeout": limits},
     )
 
 
@@ -172,15 +182,30 @@ class _Course:
     def result(self) -> Answer | Failure:
         """What the attempt came to."""
         if self._response is None:
-            what = "no answer came" if self._sent else "the request could not be sent"
-            return Failure(sent=self._sent, reason=f"{what} ({self._failure})")
-        status, body = self._response.status_code, b"".join(self._chunks)
-        headers = self._response.headers.raw
-        answer = Answer.build(status, headers, body, now=self._clock.now(), key=self._key)
-        if self._size > MAX_ANSWER:
-            reason = f"HTTP {status} with an answer of more than {MAX_ANSWER // 1024} KiB, which was cut off"
-            return Failure(sent=True, reason=reason, answer=answer, transient=False)
-        if self._is_complete:
-            return answer
-        reason = f"HTTP {status}, but the answer broke off after {self._size} bytes ({self._failure})"
-        return Failure(sent=True, reason=reason, answer=answer)
+            return no_answer(sent=self._sent, why=self._failure)
+        answer = Answer.build(
+            self._response.status_code,
+            self._response.headers.raw,
+            b"".join(self._chunks),
+            now=self._clock.now(),
+            key=self._key,
+        )
+        return judged(answer, self._size, broken_off=None if self._is_complete else self._failure)
+
+
+def no_answer(*, sent: bool, why: str) -> Failure:
+    """What an attempt came to of which nothing came back."""
+    what = "no answer came" if sent else "the request could not be sent"
+    return Failure(sent=sent, reason=f"{what} ({why})")
+
+
+def judged(answer: Answer, size: int, *, broken_off: str | None) -> Answer | Failure:
+    """The answer, or a failure where it was too long, or broke off; `size` is that of what was received."""
+    if size > MAX_ANSWER:
+        limit = f"{MAX_ANSWER // 1024} KiB"
+        reason = f"HTTP {answer.status} with an answer of more than {limit}, which was cut off"
+        return Failure(sent=True, reason=reason, answer=answer, transient=False)
+    if broken_off is None:
+        return answer
+    reason = f"HTTP {answer.status}, but the answer broke off after {size} bytes ({broken_off})"
+    return Failure(sent=True, reason=reason, answer=answer)
