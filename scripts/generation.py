@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -38,8 +39,9 @@ def run(step: str, command: Sequence[object], *, cwd: Path, chatty: bool = False
         [*map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = (chatty and done.stdout.strip()) or (done.stdout + done.stderr).strip()
-        raise StepFailedError(f"{step} failed:\n\n{said}")
+        # The linter also draws a box with advice on Node, and names an option that hides every finding.
+        frank = (chatty and done.stdout) or re.sub(r"(?m)^ *[╔║╚].*\n", "", done.stdout + done.stderr)
+        raise StepFailedError(f"{step} failed:\n\n{frank.strip()}")
 
 
 def check_evidence(spec: Path) -> None:

@@ -1,8 +1,7 @@
 """The Python blocks of a page, for the test that runs them.
 
-What is shown is what a partner would run; only the address differs in the test, where `Client()` finds a
-sandbox instead of Molecule, and the environment holds its key. A block inside a tab is a program of its own.
-The other blocks of a page run in order and share their names, as a reader would type them.
+Each runs exactly as it is shown, against a sandbox that it brings itself. A block inside a tab is a
+program of its own. The other blocks of a page run in order and share their names, as a reader would type them.
 """
 
 from __future__ import annotations

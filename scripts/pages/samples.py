@@ -11,6 +11,8 @@ from typing import Any
 from .sources import Call, Example, Sources, Webhook
 
 SITE = "fecd0001c031e7e8"
+BEFORE = "2024-01-04T23:55:00Z"  # the events of the examples have not ended then
+_WIDTH = 84  # characters of a code block that are seen on a desk
 _STATE_BUILDERS = {"on": "turn_on", "off": "turn_off", "restore": "restore"}
 
 
@@ -46,68 +48,83 @@ def webhook_tabs(webhook: Webhook, example: Example) -> list[Tab]:
     ]
 
 
-def _program(
-    imports: list[str], arguments: str, body: list[str], result: list[str], *, is_async: bool
-) -> str:
-    """A whole program around a call of the client."""
-    if not is_async:
-        lines = [*imports, "", f"with Client({arguments}) as client:", *_indented(body, 1), *result]
-        return "\n".join(lines)
-    imports = [re.sub(r"\bClient\b", "AsyncClient", line) for line in imports]
-    body = [line.replace("client.", "await client.", 1) for line in body]
-    inside = [f"async with AsyncClient({arguments}) as client:", *_indented(body, 1), *result]
-    return "\n".join(
-        [
-            *("import asyncio", *imports, "", "", "async def main() -> None:"),
-            *(*_indented(inside, 1), "", "", "asyncio.run(main())"),
-        ]
-    )
+@dataclass(frozen=True)
+class _Parts:
+    """What is particular about a program."""
+
+    standard: list[str]  # imports from the standard library
+    names: set[str]  # of mosvpp, beside the client
+    call: list[str]
+    result: list[str]
+    arming: str = ""
+    timed: bool = False  # whether the call holds times of the past, so that the sandbox has to live then
+
+
+def _program(parts: _Parts, *, is_async: bool) -> str:
+    """A whole program around a call, with a sandbox in Molecule's place, so that it runs as it stands."""
+    client = "AsyncClient" if is_async else "Client"
+    standard = ["import asyncio", *parts.standard] if is_async else parts.standard
+    imports = [
+        *standard,
+        *([""] if standard else []),
+        f"from mosvpp import {', '.join(_sorted({client, *parts.names}))}",
+        f"from mosvpp_sandbox import {'RunningClock, Sandbox' if parts.timed else 'Sandbox'}",
+    ]
+    clock = [f"then = RunningClock(start={_instant(BEFORE)})  # before what is sent begins"] * parts.timed
+    made = f"Sandbox({'clock=then' * parts.timed}) as vpp"
+    called = f"{client}(vpp.api_key, base_url=vpp.url{parts.arming}) as client"
+    if is_async:
+        call = [line.replace("client.", "await client.", 1) for line in parts.call]
+        body = [f"with {made}:", *_indented([f"async with {called}:", *_indented(call, 1)], 1)]
+        main = ["async def main() -> None:", *_indented([*clock, *body, *parts.result], 1)]
+        return "\n".join([*imports, "", "", *main, "", "", "asyncio.run(main())"])
+    opened = [f"with {made}, {called}:"]
+    if len(opened[0]) > _WIDTH:
+        opened = ["with (", *_indented([f"{made},", f"{called},"], 1), "):"]
+    return "\n".join([*imports, "", *clock, *opened, *_indented(parts.call, 1), *parts.result])
 
 
 def _sync_devices(_body: Any, is_async: bool) -> str:
-    imports = ["from mosvpp import Client"]
-    call = [f'devices = client.sync_devices("{SITE}")']
+    call = ["devices = client.sync_devices(vpp.molecule_id)"]
     result = [
         "for device in devices:",
         "    print(device.device_id, device.device_type.name, device.capabilities)",
     ]
-    return _program(imports, "", call, result, is_async=is_async)
+    return _program(_Parts([], set(), call, result), is_async=is_async)
 
 
 def _submit_dispatch(body: Any, is_async: bool) -> str:
     slots = [_slot(event) for event in body["event_slots"]]
     builders = {event["event_type"] for event in body["event_slots"]}
     units = {event["event_unit"] for event in body["event_slots"] if event["event_type"] != "restore"}
-    names = _sorted({"Client", *builders, *units})
-    imports = ["from datetime import UTC, datetime", "", f"from mosvpp import {', '.join(names)}"]
     call = [
         "receipt = client.submit_dispatch(",
-        f'    "{SITE}",',
+        "    vpp.molecule_id,",
         *_listed(slots),
         f'    mode="{body["mode"]}",',
         ")",
     ]
-    arguments = "allow_live=True" if body["mode"] == "live" else ""
+    arming = ", allow_live=True" if body["mode"] == "live" else ""
     result = ["print(receipt.outcome)", "for item in receipt.items:", "    print(item.item_id, item.outcome)"]
-    return _program(imports, arguments, call, result, is_async=is_async)
+    standard = ["from datetime import UTC, datetime"]
+    parts = _Parts(standard, builders | units, call, result, arming, timed=True)
+    return _program(parts, is_async=is_async)
 
 
 def _submit_site_command(body: Any, is_async: bool) -> str:
     devices = body["scmd_devices"]
-    units = _sorted(
-        {"Client", "commands", *(device["cmd_unit"] for device in devices if "cmd_unit" in device)}
-    )
-    imports = ["from datetime import timedelta", "", f"from mosvpp import {', '.join(units)}"]
+    names = {"commands", *(device["cmd_unit"] for device in devices if "cmd_unit" in device)}
     call = [
         "receipt = client.submit_site_command(",
-        f'    "{SITE}",',
+        "    vpp.molecule_id,",
         *_listed([[_command(device)] for device in devices]),
         f"    duration=timedelta(seconds={body['scmd_secs']}),",
         f'    scmd_id="{body["scmd_id"]}",',
         ")",
     ]
-    result = ["print(receipt.outcome)"]
-    return _program(imports, "allow_live=True", call, result, is_async=is_async)
+    standard = ["from datetime import timedelta"]
+    parts = _Parts(standard, names, call, ["print(receipt.outcome)"], ", allow_live=True")
+    return _program(parts, is_async=is_async)
 
 
 _CALLS: dict[str, Callable[[Any, bool], str]] = {

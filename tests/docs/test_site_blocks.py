@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import pytest
 from starlette.requests import Request
 
 import mosvpp
-from mosvpp_sandbox import RunningClock, Sandbox
 from pages.blocks import Block, blocks
 from pages.contents import Page, pages
 from pages.sources import load
@@ -21,22 +18,21 @@ SOURCES = load()
 PAGES = pages(SOURCES)
 BLOCKS = [block for page in PAGES for block in blocks(page.path, page.text) if not block.is_include]
 ALONE = [block for block in BLOCKS if block.alone]
-BEFORE_THE_SAMPLES = datetime(2024, 1, 4, 23, 55, tzinfo=UTC)
+NOBODY = "http://127.0.0.1:9"
 SHARED = {
     block.page: [other for other in BLOCKS if other.page == block.page and not other.alone]
     for block in BLOCKS
 }
 
 
-@pytest.fixture(params=[None])
-def vpp(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
-    """A sandbox that `Client()` finds without being told where; it may live at another time."""
-    with Sandbox(clock=RunningClock(start=request.param)) as sandbox:
-        monkeypatch.setenv("MOSVPP_API_KEY", sandbox.api_key)
-        for client in (mosvpp.Client, mosvpp.AsyncClient):
-            monkeypatch.setitem(client.__init__.__kwdefaults__, "base_url", sandbox.url)
-        monkeypatch.chdir(tmp_path)
-        yield sandbox
+@pytest.fixture(autouse=True)
+def as_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is put into a block: it brings a sandbox. One that calls Molecule finds nobody, and no key."""
+    monkeypatch.setenv("MOSVPP_API_KEY", "")  # so that what a block sets is forgotten again
+    monkeypatch.delenv("MOSVPP_API_KEY")
+    for client in (mosvpp.Client, mosvpp.AsyncClient):
+        monkeypatch.setitem(client.__init__.__kwdefaults__, "base_url", NOBODY)
+    monkeypatch.chdir(tmp_path)
 
 
 def run(block: Block, names: dict[str, Any]) -> None:
@@ -45,11 +41,8 @@ def run(block: Block, names: dict[str, Any]) -> None:
     exec(compile(code, block.page, "exec", dont_inherit=True), names)
 
 
-@pytest.mark.parametrize("vpp", [BEFORE_THE_SAMPLES], ids=["then"], indirect=True)
 @pytest.mark.parametrize("block", ALONE, ids=lambda block: f"{block.page}:{block.line}")
-def test_a_block_in_a_tab_is_a_program_that_runs(
-    block: Block, vpp: Sandbox, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_block_in_a_tab_is_a_program_that_runs(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     run(block, names)
     if "receive" in names:  # the asynchronous reader of a webhook only defines a function
@@ -69,7 +62,7 @@ def delivery(block: Block) -> Request:
 
 
 @pytest.mark.parametrize("page", [page for page, found in SHARED.items() if found])
-def test_the_blocks_of_a_page_run_one_after_the_other(page: str, vpp: Sandbox) -> None:
+def test_the_blocks_of_a_page_run_one_after_the_other(page: str) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in SHARED[page]:
         run(block, names)

@@ -146,7 +146,7 @@ def test_a_page_can_be_read_without_javascript(chromium: Browser, site: Path) ->
     mark = page.locator('[id="request.mode"] details.evidence')
     mark.locator("summary").click()
     expect(mark.get_by_text("mode is test or live")).to_be_visible()
-    expect(page.get_by_text("with Client() as client:").first).to_be_visible()
+    expect(page.get_by_text("with Sandbox(clock=then) as vpp").first).to_be_visible()
     page.get_by_text("curl", exact=True).first.click()
     expect(page.get_by_text("curl --fail-with-body").first).to_be_visible()
     page.goto((site / "evidence.html").as_uri())
@@ -257,7 +257,7 @@ def test_the_console_sends_a_dispatch_to_the_sandbox(
     page.goto(f"{url}/console/openapi.html#tag/dispatch/submit_dispatch")
     operation = page.locator("section", has=page.get_by_role("heading", name="Submit dispatch events")).last
     expect(operation.get_by_text("Python SDK").first).to_be_visible()
-    expect(operation.get_by_text("with Client() as client:").first).to_be_visible()
+    expect(operation.get_by_text("with Sandbox(clock=then) as vpp").first).to_be_visible()
     operation.get_by_role("button", name=re.compile("Test Request")).click()
     page.screenshot(path=screenshots / "console-request.png")
     with page.expect_response(re.compile(r"/v1/api/gateway/fecd0001c031e7e8/dr$")) as answered:

@@ -138,6 +138,18 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     return run
 
 
+def test_a_field_of_a_body_that_was_optional_may_not_become_required_unnoticed(
+    edit: Callable[..., None], project: Path
+) -> None:
+    edit("spec/openapi.yaml", "        mandatory:\n", f"{NOTE}        mandatory:\n")
+    release.baseline(project)
+    edit("spec/openapi.yaml", "        - mandatory\n", "        - mandatory\n        - note\n")
+    comparison = contract.compare(project / "spec", _setup.node_tools().redocly)
+    (change,) = comparison.changes
+    assert change.sentence == "`note` of `submit_dispatch` is now required: breaking for senders."
+    assert str(comparison.needed) == "2.0.0"
+
+
 @pytest.mark.parametrize("name", PLANTED)
 def test_each_edit_is_told_and_needs_its_version(
     run: Run, edit: Callable[..., None], project: Path, name: str
