@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from .help import Command, Group
+from .inbox_forward import forward, forwarded
 from .inbox_look import list_deliveries, show
 from .inbox_move import export, import_
 from .inbox_quarantine import quarantine
@@ -29,5 +30,7 @@ for _name, _function in (
     ("export", export),
     ("import", import_),
     ("quarantine", quarantine),
+    ("forward", forward),
+    ("forwarded", forwarded),
 ):
     inbox.command(_name, cls=Command)(_function)

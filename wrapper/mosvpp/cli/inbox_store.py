@@ -31,8 +31,10 @@ __all__ = [
     "insist_on_file",
     "opened",
     "read_filter",
+    "read_moment",
     "read_one",
     "read_several",
+    "required",
 ]
 
 STORE_VARIABLE = "MOSVPP_STORE"
@@ -104,9 +106,7 @@ def opened(url: str | None, *, must_exist: bool = True) -> Iterator[SqlInbox]:
 
     Looking into a SQLite file that is not there would make an empty one, so it `must_exist`.
     """
-    if not url:
-        msg = f"say which store: --store sqlite:///inbox.db, or the variable {STORE_VARIABLE}"
-        raise RuleError(msg, path="--store", rule="required")
+    url = required(url)
     try:
         from mosvpp.receiver import SqlInbox
 
@@ -121,6 +121,14 @@ def opened(url: str | None, *, must_exist: bool = True) -> Iterator[SqlInbox]:
         yield inbox
     finally:
         inbox.close()
+
+
+def required(url: str | None) -> str:
+    """The URL, or a `RuleError` that says how to give one."""
+    if not url:
+        msg = f"say which store: --store sqlite:///inbox.db, or the variable {STORE_VARIABLE}"
+        raise RuleError(msg, path="--store", rule="required")
+    return url
 
 
 def insist_on_file(url: str) -> None:
@@ -147,8 +155,8 @@ def read_filter(
         "kind": None if kind is None else kind.value,
         "molecule_id": site,
         "state": None if state is None else state.value,
-        "since": None if since is None else _read_moment(since, "--since"),
-        "until": None if until is None else _read_moment(until, "--until"),
+        "since": None if since is None else read_moment(since, "--since"),
+        "until": None if until is None else read_moment(until, "--until"),
         "keys": list(keys) or None,
     }
     return cast("Filter", {name: value for name, value in given.items() if value is not None})
@@ -175,7 +183,7 @@ def read_several(which: Sequence[str]) -> Filter:
     return {"keys": list(which)}
 
 
-def _read_moment(text: str, option: str) -> datetime:
+def read_moment(text: str, option: str) -> datetime:
     """An instant, or a duration before now."""
     if ":" not in text and text.strip()[:1].isdigit():
         try:

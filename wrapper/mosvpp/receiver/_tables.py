@@ -102,8 +102,8 @@ quarantine = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
-# How far a stream has been filled from here. Everything up to `seq` is in the stream; everything after it got,
-# or will get, a number in the stream that is higher than `log_seq`.
+# How far a stream has been filled from here. Everything up to `seq` is in the stream; what comes after it
+# got, or will get, a number in the stream that is higher than `log_seq`.
 forwarding = Table(
     "mosvpp_forwarding",
     _tables,

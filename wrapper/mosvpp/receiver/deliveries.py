@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Literal, TypeAlias, TypedDict
 
 import msgspec
@@ -12,9 +12,11 @@ from mosvpp import webhooks
 from mosvpp.drift import OnDrift
 from mosvpp.events import Delivery
 from mosvpp.signatures import Headers
+from mosvpp.times import from_microseconds, to_microseconds
 
 __all__ = [
     "KINDS",
+    "CheckedBefore",
     "Filter",
     "Kind",
     "NewDelivery",
@@ -30,9 +32,6 @@ State: TypeAlias = Literal["waiting", "leased", "done", "dead"]
 """`waiting` to be handed out, `leased` to a worker, `done`, or `dead`: with the dead letters."""
 
 KINDS: tuple[Kind, ...] = ("data_push", "execution_response")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +86,7 @@ class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Delivery:
         """Read the body. Its sender was checked before it was stored. Raises `PayloadError`."""
         return webhooks.parse(
-            self.body, (), verifier=_CheckedBefore(), expect=self.kind, on_drift=on_drift, statuses=statuses
+            self.body, (), verifier=CheckedBefore(), expect=self.kind, on_drift=on_drift, statuses=statuses
         )
 
 
@@ -106,18 +105,10 @@ class Filter(TypedDict, total=False):
     seqs: list[int]
 
 
-class _CheckedBefore:
+class CheckedBefore:
+    """The verifier for what is stored: its sender was checked when it came."""
+
     needs_body = False
 
     def verify(self, body: bytes, headers: Headers, now: datetime) -> None:
         """Nothing is left to check."""
-
-
-def to_microseconds(instant: datetime) -> int:
-    """Microseconds since 1970, as times are stored."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(count: int) -> datetime:
-    """The instant in UTC."""
-    return _EPOCH + timedelta(microseconds=count)
