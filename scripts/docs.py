@@ -2,7 +2,8 @@
 
     python3 scripts/docs.py             builds site/
     python3 scripts/docs.py --serve     builds, and serves it with a sandbox, so that the console works
-    python3 scripts/docs.py --check     builds afresh into a temporary folder and says what is wrong with it
+    python3 scripts/docs.py --check     builds afresh into a temporary folder and says what is wrong with it,
+                                        and what is stale in site/, if there is one
 
 Exit status: 0 all is as it should be, 1 the check found something, 2 the site could not be built.
 """
@@ -21,6 +22,10 @@ from pages import checks, serve
 from pages.build import BuildError, build
 
 SITE = _setup.ROOT / "site"
+STALE = (
+    "site/ is from an earlier build, and somebody may read it. Build it again: python3 scripts/docs.py\n"
+    "Or delete it: git ignores it, and where there is none, as in a clone, nothing is stale."
+)
 
 
 def main() -> int:
@@ -47,11 +52,14 @@ def check() -> int:
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "site"
         contents = build(fresh)
-        faults = [*checks.faults(fresh, contents), *checks.stale(SITE, fresh)]
-    for fault in faults:
-        print(fault)
-    print(f"{len(contents)} pages, {len(faults)} faults")
-    return 1 if faults else 0
+        faults, stale = checks.faults(fresh, contents), checks.stale(SITE, fresh)
+    print(*faults, *stale, sep="\n", end="\n" * bool(faults or stale))
+    if stale:
+        print(f"\n{STALE}\n")
+    print(
+        f"{len(contents)} pages, {len(faults)} faults" + f", {len(stale)} stale files in site/" * bool(stale)
+    )
+    return 1 if faults or stale else 0
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ fields     a JSON Schema as rows of a table
 samples    an example as Python, curl and JSON
 readings   what the SDK makes of answers and deliveries
 lifecycle  the six steps as a drawing
+links      what hand-written pages link to, in the repository and on the site
 reference  the pages of the SDK and of the command line
 contents   which pages there are: their paths, titles and what their templates get
 console    the two consoles

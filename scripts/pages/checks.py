@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from mosvpp import errors
 
-from . import reference
+from . import links, reference
 from .contents import DOCS, RECEIVERS, Page
 from .sources import STATUSES, Sources, load
 
@@ -103,10 +103,7 @@ def stale(site: Path, fresh: Path) -> list[str]:
         {path.relative_to(root) for path in root.rglob("*") if path.is_file()} for root in (site, fresh)
     )
     changed = {path for path in old & new if (site / path).read_bytes() != (fresh / path).read_bytes()}
-    return [
-        f"site/{path.as_posix()}: stale; run python3 scripts/docs.py"
-        for path in sorted(changed | (old ^ new))
-    ]
+    return [f"site/{path.as_posix()}: stale" for path in sorted(changed | (old ^ new))]
 
 
 @lru_cache(maxsize=256)
@@ -199,7 +196,10 @@ def _hand_written(contents: list[Page]) -> Iterator[str]:
             continue
         if name not in known:
             yield f"spec/docs/{name}: no page of the site; add it to scripts/pages/contents.py"
-        elif path.suffix == ".md" and name not in FREE_HEADINGS:
+        if path.suffix == ".md":
+            for target in links.dead(name, path.read_text("utf-8")):
+                yield f"spec/docs/{name}: {target} is no file of the repository; see scripts/pages/links.py"
+        if path.suffix == ".md" and name not in FREE_HEADINGS:
             text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
             for heading in re.findall(r"^#+ .*$", text, re.MULTILINE):
                 if not re.search(r"\{ #[\w.-]+ \}$", heading):

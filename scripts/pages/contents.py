@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from mosvpp.statuses import status_words
 
-from . import lifecycle, readings, reference, samples
+from . import lifecycle, links, readings, reference, samples
 from .fields import Table
 from .sources import ROOT, SPEC, STATUSES, Call, Example, Sources, Webhook, resolve, statuses
 from .versions import documents, versions
@@ -136,7 +136,7 @@ def hand_written(path: str, section: str) -> Page:
     text = (DOCS / path).read_text("utf-8")
     title = re.search(r"^# (.+?)(?: \{.*\})?$", text, re.MULTILINE)
     assert title, path
-    return Page(path, "Start" if path == "index.md" else title[1], section, text)
+    return Page(path, "Start" if path == "index.md" else title[1], section, links.on_site(path, text))
 
 
 def changelog() -> str:

@@ -15,6 +15,7 @@ from .sources import Fact, Sources
 # zensical's llmstxt wants the address of the site. Ours may be read from anywhere, so no page keeps one.
 NO_ADDRESS = "https://site.invalid/"
 
+_TABLE = re.compile(r"<table>\s*<thead>(.*?)</thead>(.*?)</table>", re.DOTALL)
 _TAG = re.compile(r"(<[^>]+>)")
 _NAME = re.compile(r"(?<![\w.])(?:[a-z]+\.[a-z][a-z_0-9]+|[a-z]+_[a-z_]+|[A-Z][a-zA-Z]+Error)(?!\w|\.\w)")
 _NO_LINKS_IN = re.compile(r"<(a|pre|script|style|svg|h1|h2|h3|title|summary|nav|button)\b")
@@ -37,13 +38,28 @@ def finish(site: Path, sources: Sources) -> None:
         # From a disk, a link to a folder shows its files.
         html = re.sub(r'href="(\./\.\.(?:/\.\.)*|\.)/?"', r'href="\1/index.html"', html)
         start, article, rest = _article(html)
-        page.write_text(start + link_names(article, root, names) + rest, "utf-8")
+        page.write_text(start + label_cells(link_names(article, root, names)) + rest, "utf-8")
     _rebase(site / "llms-full.txt", site)
     for name in ("sitemap.xml", "sitemap.xml.gz"):  # it would be full of addresses that lead nowhere
         (site / name).unlink(missing_ok=True)
     index = (site / "search.json").read_text("utf-8")
     # A page from a disk may not fetch, but may load a script; the theme looks for this one.
     (site / "search.js").write_text(f"var __index = {index};\n", "utf-8")
+
+
+def label_cells(html: str) -> str:
+    """Give tables from Markdown our style, and each cell its column, which a phone shows with it."""
+    return _TABLE.sub(_labelled, html)
+
+
+def _labelled(table: re.Match[str]) -> str:
+    labels = [re.sub("<[^>]+>", "", cell).strip() for cell in re.findall("<th[^>]*>(.*?)</th>", table[1])]
+    rows = []
+    for row in re.split("(?=<tr>)", table[2]):
+        before, *cells = re.split(r"(?=<td\b)", row)
+        named = zip(cells, labels, strict=False)  # none in what stands before the first row
+        rows += [before, *(f'<td data-label="{label}"{cell.removeprefix("<td")}' for cell, label in named)]
+    return f'<table class="plain"><thead>{table[1]}</thead>{"".join(rows)}</table>'
 
 
 def _rebase(full: Path, site: Path) -> None:

@@ -12,6 +12,8 @@ import anyio
 import httpx
 import pytest
 
+from pages.contents import GUIDES
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 EXAMPLES = ROOT / "spec" / "examples"
@@ -71,7 +73,7 @@ def test_the_receiver_answers_as_it_should(
 
 
 def test_every_operation_stands_in_the_table() -> None:
-    table = README.split("\n## The four APIs\n", 1)[1].split("\n## ", 1)[0]
+    table = README.split("\n## Four APIs, five operations\n", 1)[1].split("\n## ", 1)[0]
     assert set(re.findall(r"`(\w+_\w+)`", table)) >= {
         "sync_devices",
         "submit_dispatch",
@@ -79,6 +81,12 @@ def test_every_operation_stands_in_the_table() -> None:
         "receive_execution_response",
         "receive_data_push",
     }
+
+
+def test_every_guide_can_be_found() -> None:
+    guides = {f"spec/docs/guides/{name}.md" for name in GUIDES}
+    linked = set(re.findall(r"\]\(([^)#]+)\)", README))
+    assert guides <= linked
 
 
 def test_every_link_leads_somewhere() -> None:

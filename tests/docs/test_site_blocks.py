@@ -62,10 +62,19 @@ def delivery(block: Block) -> Request:
 
 
 @pytest.mark.parametrize("page", [page for page, found in SHARED.items() if found])
-def test_the_blocks_of_a_page_run_one_after_the_other(page: str) -> None:
+def test_the_blocks_of_a_page_run_one_after_the_other(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in SHARED[page]:
+        capsys.readouterr()
         run(block, names)
+        printed = capsys.readouterr().out
+        assert block.printed in {None, printed}
+
+
+def test_what_the_first_program_prints_is_shown_below_it() -> None:
+    (first,) = SHARED["index.md"]
+    assert first.printed
+    assert first.printed.endswith("accepted\n")
 
 
 def test_no_python_block_of_the_site_is_left_out(site: Path, contents: list[Page]) -> None:
