@@ -457,8 +457,8 @@ def test_a_stranger_cannot_make_the_genuine_delivery_a_repetition(inbox: SqlInbo
     assert put(inbox, push_body(1)) == [True]
 
 
-def test_the_quarantine_is_a_ring(inbox: SqlInbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mosvpp.receiver._quarantine.RING_SIZE", 3)
+def test_the_quarantine_is_a_ring(make_inbox: InboxFactory) -> None:
+    inbox = make_inbox(quarantine_size=3)
     for number in range(5):
         inbox.quarantine("data_push", push_body(number), {}, reason="wrong_secret", delivery_id=None)
     claim(inbox)

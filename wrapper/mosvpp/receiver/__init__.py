@@ -16,6 +16,7 @@ stays the same.
     asgi, wsgi, lambda_handler     ways to mount it; what they decide is in _handle, without input or output
     rotation, addresses            secrets that change, and whom proxies speak for
     metrics, tracing, logs         what operators see; redaction keeps secrets out of it
+    fixtures                       shapes that we do not know, as examples without what is private
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ._lambda import LambdaHandler, lambda_handler
 from ._quarantine import Quarantined
 from ._wsgi import WsgiReceiver, wsgi
 from .deliveries import Filter, StoredDelivery
+from .fixtures import write_fixtures
 from .inbox import Inbox
 from .policies import HandOut
 from .rotation import secrets_from_file
@@ -54,5 +56,6 @@ __all__ = [
     "import_lines",
     "lambda_handler",
     "secrets_from_file",
+    "write_fixtures",
     "wsgi",
 ]

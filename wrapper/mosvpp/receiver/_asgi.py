@@ -106,9 +106,7 @@ class AsgiReceiver:
         return made
 
     async def _probe(self, probe: Probe) -> Answer:
-        if probe != "readyz":
-            return self._probes.answer(probe)
-        return await self._probes.ready()
+        return await self._probes.awaited(probe)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -30,11 +30,7 @@ class Probes:
         if probe == "healthz":
             return _json(200, {"ok": True})
         if probe == "metrics":
-            from .metrics import CONTENT_TYPE, exposition
-
-            body = exposition(self._inbox)
-            headers = [(b"content-type", CONTENT_TYPE), (b"content-length", b"%d" % len(body))]
-            return Answer(200, headers, body, None)
+            return self._counted()
         if not self._is_fresh():
             try:
                 self._inbox.check().result(_WAIT_S)
@@ -44,9 +40,18 @@ class Probes:
                 self._note(None)
         return self._ready()
 
-    async def ready(self) -> Answer:
-        """The answer for `/readyz`, without holding up an event loop."""
-        return await asyncio.to_thread(self.answer, "readyz")
+    async def awaited(self, probe: Probe) -> Answer:
+        """The same without holding up an event loop."""
+        if probe == "healthz":
+            return self.answer(probe)
+        return await asyncio.to_thread(self.answer, probe)
+
+    def _counted(self) -> Answer:
+        from .metrics import CONTENT_TYPE, exposition
+
+        body = exposition(self._inbox)
+        headers = [(b"content-type", CONTENT_TYPE), (b"content-length", b"%d" % len(body))]
+        return Answer(200, headers, body, None)
 
     def _is_fresh(self) -> bool:
         return time.monotonic() - self._checked_at < _FRESH_S

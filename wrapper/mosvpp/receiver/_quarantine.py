@@ -38,8 +38,8 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
         return f"Quarantined(seq={self.seq}, kind={self.kind!r}, reason={self.reason!r}, body=<{size} bytes>)"
 
 
-def keep(connection: Connection, stranger: Quarantined) -> None:
-    """Put one in, and the oldest out."""
+def keep(connection: Connection, stranger: Quarantined, size: int) -> None:
+    """Put one in, and the oldest out where there are more than `size`."""
     values = {
         "kind": stranger.kind,
         "received_at": to_microseconds(stranger.received_at),
@@ -50,7 +50,7 @@ def keep(connection: Connection, stranger: Quarantined) -> None:
     }
     connection.execute(insert(quarantine).values(values))
     newest = select(func.max(quarantine.c.seq)).scalar_subquery()
-    connection.execute(delete(quarantine).where(quarantine.c.seq <= newest - RING_SIZE))
+    connection.execute(delete(quarantine).where(quarantine.c.seq <= newest - size))
 
 
 def kept(connection: Connection, seqs: Sequence[int] | None = None) -> list[Quarantined]:

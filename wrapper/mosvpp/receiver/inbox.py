@@ -195,9 +195,18 @@ class Inbox(ABC):
 
     @abstractmethod
     def find(
-        self, *, newest_first: bool = False, limit: int | None = None, **wanted: Unpack[Filter]
+        self,
+        *,
+        after: int | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+        **wanted: Unpack[Filter],
     ) -> Iterator[StoredDelivery]:
-        """The deliveries that match, in the order of storing. Nothing is handed out by this."""
+        """The deliveries that match, in the order of storing. Nothing is handed out by this.
+
+        `after` is a `seq` behind which to begin, in the direction that is asked for. Memory stays flat,
+        however many there are.
+        """
 
     def get(self, key: str) -> StoredDelivery | None:
         """One delivery by its key, or None."""

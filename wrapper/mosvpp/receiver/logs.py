@@ -1,7 +1,7 @@
 """Logs as one JSON object a line, for programs that collect them.
 
-Everything here is logged under `mosvpp.receiver`, with its facts (`key`, `kind`, `reason`, `attempts`) as
-attributes.
+Everything here is logged under `mosvpp.receiver`, with its facts (`key`, `kind`, `reason`, `attempts`,
+`count`) as attributes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .redaction import without_secrets
 
 __all__ = ["JsonFormatter"]
 
-_FACTS = ("key", "kind", "reason", "attempts")
+_FACTS = ("key", "kind", "reason", "attempts", "count")
 
 
 class JsonFormatter(logging.Formatter):

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from mosvpp.clock import Clock
 from mosvpp.drift import OnDrift
-from mosvpp.errors import StoreError
+from mosvpp.errors import RuleError, StoreError
 from mosvpp.store import Database, GroupCommit, Pending
 
 from . import _inspection, _interchange, _quarantine, _queue
@@ -75,8 +75,9 @@ class SqlInbox(Inbox):
         inbox = SqlInbox("sqlite:///inbox.db")        # or postgresql://user@host/name
 
     Many deliveries share one commit, and each is acknowledged after it. A SQLite file belongs on a local
-    disk. Several processes may use one store; their clocks should agree within a few seconds. See `Inbox`
-    for the rest.
+    disk. Several processes may use one store; their clocks should agree within a few seconds. The latest
+    `quarantine_size` deliveries of unrecognised senders are kept, where a receiver keeps them at all. See
+    `Inbox` for the rest.
     """
 
     _max_batch = 512
@@ -89,8 +90,12 @@ class SqlInbox(Inbox):
         statuses: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         tracer: Any = None,
+        quarantine_size: int = _quarantine.RING_SIZE,
     ) -> None:
         super().__init__(on_drift=on_drift, statuses=statuses, clock=clock, tracer=tracer)
+        if quarantine_size < 1:
+            raise RuleError("quarantine_size is at least 1", path="quarantine_size", rule="minimum")
+        self._quarantine_size = quarantine_size
         self._database = Database(url, SCHEMA)
         self._opening = threading.Lock()
         self._lanes: _Lanes | None = None
@@ -196,15 +201,20 @@ class SqlInbox(Inbox):
     # Looking and tidying
 
     def find(  # noqa: D102
-        self, *, newest_first: bool = False, limit: int | None = None, **wanted: Unpack[Filter]
+        self,
+        *,
+        after: int | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+        **wanted: Unpack[Filter],
     ) -> Iterator[StoredDelivery]:
         conditions = _inspection.matching(wanted)
-        return self._pages(conditions, newest_first=newest_first, limit=limit)
+        return self._pages(conditions, after=after, newest_first=newest_first, limit=limit)
 
     def _pages(
-        self, conditions: list[Any], *, newest_first: bool, limit: int | None
+        self, conditions: list[Any], *, after: int | None, newest_first: bool, limit: int | None
     ) -> Iterator[StoredDelivery]:
-        after, left = None, limit
+        left = limit
         self._open_lanes()
         while left is None or left > 0:
             size = _inspection.READ_PAGE if left is None else min(left, _inspection.READ_PAGE)
@@ -312,7 +322,7 @@ class SqlInbox(Inbox):
         )
 
         def keep(connection: Connection) -> None:
-            _quarantine.keep(connection, stranger)
+            _quarantine.keep(connection, stranger, self._quarantine_size)
 
         with contextlib.suppress(StoreError):  # strangers wait for nothing, and are told nothing
             self._do(keep)
@@ -348,5 +358,13 @@ class MemoryInbox(SqlInbox):
         statuses: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         tracer: Any = None,
+        quarantine_size: int = _quarantine.RING_SIZE,
     ) -> None:
-        super().__init__(Database.MEMORY, on_drift=on_drift, statuses=statuses, clock=clock, tracer=tracer)
+        super().__init__(
+            Database.MEMORY,
+            on_drift=on_drift,
+            statuses=statuses,
+            clock=clock,
+            tracer=tracer,
+            quarantine_size=quarantine_size,
+        )
