@@ -13,7 +13,10 @@ from .errors import RuleError, shown
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-__all__ = ["read_instant", "slot_time", "to_instant", "to_wire"]
+__all__ = ["from_microseconds", "read_instant", "slot_time", "to_instant", "to_microseconds", "to_wire"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def slot_time(when: str | datetime, *, tz: str | ZoneInfo, fold: int | None = None) -> datetime:
@@ -81,6 +84,16 @@ def read_instant(text: str) -> tuple[datetime, bool]:
         return (instant.replace(tzinfo=UTC) if offset == timedelta(0) else instant.astimezone(UTC)), True
     except OverflowError:
         raise ValueError(f"{text} is out of range in UTC") from None
+
+
+def to_microseconds(instant: datetime) -> int:
+    """Microseconds since 1970, as times are stored."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(count: int) -> datetime:
+    """The instant in UTC."""
+    return _EPOCH + timedelta(microseconds=count)
 
 
 def _from_iso(text: str) -> datetime:
