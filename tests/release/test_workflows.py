@@ -88,6 +88,15 @@ def test_every_program_that_is_called_is_there(name: str) -> None:
     assert [program for program in called if not (ROOT / program).exists()] == []
 
 
+def test_what_tests_ask_for_is_installed() -> None:
+    wanted = set(re.findall(r"apt-get install ([a-z0-9]+)", (ROOT / "tests/not_run.py").read_text("utf-8")))
+    assert wanted
+    for job in ("checks", "faults", "dependencies"):
+        commands = [step.get("run", "") for step in read("check")["jobs"][job]["steps"]]
+        installed = " ".join(command for command in commands if "apt-get install" in command).split()
+        assert wanted <= set(installed)
+
+
 # regenerate.yml, with its commands run as they stand there
 
 
