@@ -17,6 +17,7 @@ from .doctor import doctor
 from .exits import Exit
 from .help import Command, Group
 from .inbox import inbox
+from .receive import receive
 from .resend import resend
 from .site_command import command
 from .terminal import Terminal
@@ -43,6 +44,10 @@ class _Program(Group):
         except typer.TyperException as error:
             message = error.format_message()
             return terminal.misused(message) if message else Exit.NOT_SENT  # without one, help was shown
+        except ImportError as error:
+            if "pip install" not in str(error):  # else it is a sentence of ours, about an extra
+                raise
+            return terminal.fail_with(Exit.NOT_SENT, "MissingExtra", str(error))
         except Exception as error:
             if os.environ.get(TRACEBACK_VARIABLE):
                 raise
@@ -94,6 +99,6 @@ def _options(
     """Talk to MosVPP, the virtual power plant platform of Molecule Systems, as a partner."""
 
 
-for _command in (doctor, devices, dispatch, cancel, command, resend, verify):
+for _command in (doctor, devices, dispatch, cancel, command, resend, verify, receive):
     app.command(cls=Command)(_command)
 app.add_typer(inbox)

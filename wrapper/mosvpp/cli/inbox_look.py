@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,8 +105,7 @@ def show(
             msg = f"there is no delivery {which} in this store; `mosvpp inbox list` shows their numbers"
             raise RuleError(msg, path="NUMBER", rule="known")
     if body:
-        sys.stdout.buffer.write(found.body)
-        sys.stdout.buffer.flush()
+        terminal.write([found.body])
         raise typer.Exit(Exit.OK)
     terminal.show(*delivery_details(found))
     terminal.finish(Exit.OK, delivery=details(found))

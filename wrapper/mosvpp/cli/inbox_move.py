@@ -58,9 +58,7 @@ def export(
     wanted = read_filter(kind=kind, site=site, state=state, since=since, until=until)
     with opened(store) as inbox:
         if to_stdout:
-            for line in export_lines(inbox.find(**wanted)):
-                sys.stdout.buffer.write(line)
-            sys.stdout.buffer.flush()
+            terminal.write(export_lines(inbox.find(**wanted)))
             raise typer.Exit(Exit.OK)
         total = inbox.count(**wanted) if is_watched(terminal) else None
         with progress(terminal, "export", total) as on_progress, naming(file="FILE"):

@@ -107,20 +107,14 @@ def opened(url: str | None, *, must_exist: bool = True) -> Iterator[SqlInbox]:
     Looking into a SQLite file that is not there would make an empty one, so it `must_exist`.
     """
     url = required(url)
-    try:
-        from mosvpp.receiver import SqlInbox
+    from mosvpp.receiver import SqlInbox
 
-        with naming("--store"):
-            inbox = SqlInbox(url)
-        if must_exist:
-            insist_on_file(url)
-        inbox.open()
-    except ImportError as error:  # SQLAlchemy or psycopg: the sentence says which extra brings it
-        raise RuleError(str(error), path="--store", rule="extra") from None
-    try:
+    with naming("--store"):
+        inbox = SqlInbox(url)
+    if must_exist:
+        insist_on_file(url)
+    with inbox:
         yield inbox
-    finally:
-        inbox.close()
 
 
 def required(url: str | None) -> str:

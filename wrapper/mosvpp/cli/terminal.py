@@ -11,11 +11,12 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from mosvpp.errors import MosVPPError, StoreError
+from mosvpp.errors import MosVPPError, RuleError, StoreError
 
 from .evidence import marked
 from .exits import MEANINGS, Exit, exit_for
@@ -72,6 +73,25 @@ class Terminal:
         if self.as_json:
             self._write_object(code, facts)
         raise typer.Exit(code)
+
+    def announce(self, **facts: object) -> None:
+        """Print the object of a command that goes on: what it does from now on."""
+        if self.as_json:
+            self._write_object(Exit.OK, facts)
+
+    def write(self, chunks: Iterable[bytes]) -> None:
+        """Write bytes as they are. Who reads them may go before the end. Raises `RuleError`."""
+        out = sys.stdout.buffer
+        try:
+            for chunk in chunks:
+                out.write(chunk)
+            out.flush()
+        except BrokenPipeError:
+            _close_quietly(sys.stdout)
+        except OSError as error:
+            _close_quietly(sys.stdout)
+            msg = f"standard output cannot be written: {error.strerror or error}"
+            raise RuleError(msg, path="standard output", rule="writable") from None
 
     def fail(self, error: MosVPPError) -> Exit:
         """Print an error and what to do about it; the exit code for it."""

@@ -206,4 +206,4 @@ def _shape(value: Any) -> object:
         return ["list", *sorted({repr(_shape(inner)) for inner in value})]
     if isinstance(value, str):
         return "time" if _TIME.fullmatch(value) else "text"
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else repr(type(value))
+    return "number" if type(value) in (int, float) else type(value).__name__

@@ -61,7 +61,6 @@ class _File:
         try:
             lines = self._file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise RuleError(
-                f"{self._file} cannot be read: {type(error).__name__}", path="file", rule="required"
-            ) from None
+            why = getattr(error, "strerror", None) or "it is no text"
+            raise RuleError(f"{self._file} cannot be read: {why}", path="file", rule="required") from None
         return [line.strip() for line in lines if line.strip()]

@@ -105,6 +105,11 @@ class SqlInbox(Inbox):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._database!r})"
 
+    @property
+    def shown_url(self) -> str:
+        """The URL of the store, without its password."""
+        return self._database.shown_url
+
     # Opening
 
     def open(self) -> None:  # noqa: D102  see Inbox

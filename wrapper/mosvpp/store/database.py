@@ -32,6 +32,7 @@ Dialect: TypeAlias = Literal["sqlite", "postgresql"]
 BUSY_TIMEOUT_S = 4.0  # below the five seconds in which a sender should have its answer
 _CONNECT_TIMEOUT_S = 3
 _INDEX_LOCK = 0x6D6F73767078
+_SECRET_PARAMETERS = ("password", "sslpassword", "passfile")
 _DURABLE = {"fsync": {"on"}, "synchronous_commit": {"on", "local", "remote_write", "remote_apply"}}
 
 
@@ -60,7 +61,13 @@ class Database:
         self._in_memory = in_memory
 
     def __repr__(self) -> str:
-        return f"Database({self._url.render_as_string(hide_password=True)!r})"
+        return f"Database({self.shown_url!r})"
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        bare = self._url.set(drivername=self.dialect).difference_update_query(_SECRET_PARAMETERS)
+        return bare.render_as_string(hide_password=True)
 
     @property
     def dialect(self) -> Dialect:
