@@ -10,9 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosvpp_sandbox.devices import Battery, Meter, Order, PvInverter, Relay, Thermostat
-from mosvpp_sandbox.plant import Plant, sample_plant
-from mosvpp_sandbox.surroundings import Surroundings
+from mosvpp_sandbox.physics.battery import Battery
+from mosvpp_sandbox.physics.device import Order
+from mosvpp_sandbox.physics.loads import Relay, Thermostat
+from mosvpp_sandbox.physics.meter import Meter
+from mosvpp_sandbox.physics.plant import Plant
+from mosvpp_sandbox.physics.solar import PvInverter
+from mosvpp_sandbox.physics.surroundings import Surroundings
+from mosvpp_sandbox.site_specs import sample_site
 
 NOON = datetime(2024, 1, 5, 12, 0, tzinfo=UTC)
 MIDNIGHT = datetime(2024, 1, 5, 0, 0, tzinfo=UTC)
@@ -47,8 +52,16 @@ def live(device: Any, minutes: int, around: Surroundings = AROUND, begin: dateti
 
 def battery(**values: float) -> Battery:
     return Battery(
-        "20000", "Battery", **{"capacity_kwh": 10.0, "reserve_kwh": 1.0, "stored_kwh": 6.0, **values}
+        device_id="20000",
+        name="Battery",
+        **{"capacity_kwh": 10.0, "reserve_kwh": 1.0, "stored_kwh": 6.0, **values},
     )
+
+
+def meter(plant: Plant) -> Meter:
+    found = plant.devices["22000"]
+    assert isinstance(found, Meter)
+    return found
 
 
 def approx(value: float) -> Any:
@@ -143,7 +156,7 @@ def test_a_battery_neither_makes_nor_loses_energy(
 
 
 def test_a_relay_remembers_when_it_was_switched_last() -> None:
-    relay = Relay("21000", "Relay", last_switch_at=MIDNIGHT, load_kw=1.5)
+    relay = Relay(device_id="21000", name="Relay", last_switch_at=MIDNIGHT, load_kw=1.5)
     assert live(relay, 60) == approx(-1.5)
     assert relay.flexible_kw == 1.5
     relay.obey(Order("off"), NOON)
@@ -157,10 +170,10 @@ def test_a_relay_remembers_when_it_was_switched_last() -> None:
 
 
 def test_the_sun_shines_by_day_only() -> None:
-    pv = PvInverter("23000", "Roof", peak_kw=6.0)
+    pv = PvInverter(device_id="23000", name="Roof", peak_kw=6.0)
     assert live(pv, 60, begin=MIDNIGHT) == 0
     assert pv.metrics() == {"power_output": 0.0}
-    assert 6.0 * 0.6 <= live(pv, 30, begin=NOON) * 2 <= 6.0
+    assert 0.5 < live(pv, 30, begin=NOON) * 2 < 6.0 * 0.35  # in January, at 48 degrees north
     pv.obey(Order("off"), NOON)
     assert live(pv, 60) == 0
     pv.obey(None, NOON)
@@ -169,7 +182,7 @@ def test_the_sun_shines_by_day_only() -> None:
 
 def test_a_room_that_is_not_heated_cools_down_exponentially() -> None:
     """21 °C inside, 10 outside, a time constant of 3 / 0.15 = 20 h: after 20 h, 10 + 11 / e."""
-    room = Thermostat("24000", "Room", loss_kw_per_k=0.15, warmth_kwh_per_k=3.0)
+    room = Thermostat(device_id="24000", name="Room", loss_kw_per_k=0.15, warmth_kwh_per_k=3.0)
     room.obey(Order("off"), NOON)
     assert live(room, 20 * 60, Still()) == 0
     assert room.temperature_c == approx(10 + 11 / math.e)
@@ -177,14 +190,14 @@ def test_a_room_that_is_not_heated_cools_down_exponentially() -> None:
 
 def test_a_room_at_its_setpoint_gets_as_much_heat_as_it_loses() -> None:
     """0.15 kW/K × 11 K = 1.65 kW of heat, a third of which is electricity."""
-    room = Thermostat("24000", "Room")
+    room = Thermostat(device_id="24000", name="Room")
     assert live(room, 24 * 60, Still()) == approx(-0.55 * 24)
     assert room.temperature_c == approx(21.0)
     assert room.flexible_kw == approx(0.55)
 
 
 def test_a_limited_heat_pump_lets_the_room_cool_and_recovers_within_its_power() -> None:
-    room = Thermostat("24000", "Room", limit_kw=0.7)
+    room = Thermostat(device_id="24000", name="Room", limit_kw=0.7)
     live(room, 1, Still())
     room.obey(Order("limit", 0.2), NOON)
     assert live(room, 60, Still()) == approx(-0.2)
@@ -198,11 +211,11 @@ def test_a_limited_heat_pump_lets_the_room_cool_and_recovers_within_its_power() 
 
 
 def test_the_meter_counts_both_directions_apart() -> None:
-    meter = Meter("22000", "Meter")
-    meter.measure(3.0, NOON, 0.5, Still())
-    assert meter.metrics()["voltage"] == 240.0 - 1.2
-    meter.measure(-2.0, NOON, 0.25, Still())
-    assert meter.metrics() | {"frequency": 50} == {
+    counter = Meter(device_id="22000", name="Meter")
+    counter.measure(3.0, NOON, 0.5, Still())
+    assert counter.metrics()["voltage"] == 240.0 - 1.2
+    counter.measure(-2.0, NOON, 0.25, Still())
+    assert counter.metrics() | {"frequency": 50} == {
         "voltage": 240.8,
         "frequency": 50,
         "power": -2.0,
@@ -215,20 +228,20 @@ def test_the_meter_shows_the_balance_of_the_house() -> None:
     """Household 0.4, relay 1.2, heating 0.55, PV 3 and a battery that gives 4: 4.85 kW go to the grid."""
     plant = Plant(
         [
-            Battery("20000", "Battery"),
-            Relay("21000", "Relay", last_switch_at=NOON),
-            PvInverter("23000", "Roof"),
-            Thermostat("24000", "Room"),
+            Battery(device_id="20000", name="Battery"),
+            Relay(device_id="21000", name="Relay", last_switch_at=NOON),
+            PvInverter(device_id="23000", name="Roof"),
+            Thermostat(device_id="24000", name="Room"),
+            Meter(device_id="22000", name="Meter"),
         ],
-        Meter("22000", "Meter"),
         Still(),
     )
     plant.obey({"20000": Order("discharge", 4.0)}, NOON)
     for minute in range(60):
         plant.step(NOON + minute * MINUTE, 60)
-    assert plant.meter.import_kw == approx(-4.85)
-    assert plant.meter.exported_kwh == approx(4.85)
-    assert plant.meter.imported_kwh == 0
+    assert plant.import_kw == approx(-4.85)
+    assert meter(plant).exported_kwh == approx(4.85)
+    assert meter(plant).imported_kwh == 0
 
 
 commands = st.dictionaries(
@@ -243,8 +256,8 @@ commands = st.dictionaries(
 def test_over_any_history_the_energies_of_a_house_add_up(
     seed: int, history: list[tuple[dict[str, Order], int]]
 ) -> None:
-    plant, at = sample_plant(MIDNIGHT, seed), MIDNIGHT
-    counted = plant.meter.imported_kwh - plant.meter.exported_kwh
+    plant, at = sample_site().plant(MIDNIGHT, seed), MIDNIGHT
+    counted = meter(plant).imported_kwh - meter(plant).exported_kwh
     drawn = 0.0
     for given_orders, minutes in history:
         plant.obey(given_orders, at)
@@ -252,11 +265,11 @@ def test_over_any_history_the_energies_of_a_house_add_up(
             plant.step(at, 60)
             at += MINUTE
             drawn += (plant.household_kw - sum(device.output_kw for device in plant.devices.values())) / 60
-    assert plant.meter.imported_kwh - plant.meter.exported_kwh - counted == pytest.approx(drawn, abs=1e-7)
+    assert meter(plant).imported_kwh - meter(plant).exported_kwh - counted == pytest.approx(drawn, abs=1e-7)
 
 
 def test_a_copy_of_a_plant_goes_its_own_way() -> None:
-    plant = sample_plant(NOON)
+    plant = sample_site().plant(NOON, 0)
     told = plant.metrics()
     copy = plant.copy()
     copy.obey({"20000": Order("discharge", 5.0), "21000": Order("off")}, NOON)
@@ -268,7 +281,7 @@ def test_a_copy_of_a_plant_goes_its_own_way() -> None:
 
 
 def planned(event_type: str, power_kw: float) -> dict[str, Order]:
-    plant = sample_plant(NOON)
+    plant = sample_site().plant(NOON, 0)
     plant.devices["24000"].output_kw = -0.8
     return dict(plant.plan(event_type, power_kw).orders)
 
@@ -295,13 +308,16 @@ def test_an_event_is_shared_among_the_devices_that_can_follow(event_type, power_
 
 
 def test_two_batteries_share_by_what_they_can_give() -> None:
-    plant = Plant([Battery("1", "A", limit_kw=1.0), Battery("2", "B", limit_kw=3.0)], Meter("3", "M"), AROUND)
+    plant = Plant(
+        [Battery(device_id="1", limit_kw=1.0), Battery(device_id="2", limit_kw=3.0), Meter(device_id="3")],
+        AROUND,
+    )
     assert plant.plan("discharge", 2.0).orders == {"1": Order("discharge", 0.5), "2": Order("discharge", 1.5)}
     assert plant.plan("shed", 2.0).orders == {}
 
 
 def test_a_plant_without_batteries_plans_nothing_for_them() -> None:
-    assert Plant([], Meter("3", "M"), AROUND).plan("charge", 2.0).orders == {}
+    assert Plant([Meter(device_id="3")], AROUND).plan("charge", 2.0).orders == {}
 
 
 # The surroundings
@@ -327,7 +343,7 @@ def test_the_same_seed_is_the_same_day_and_another_one_is_another() -> None:
 def test_the_surroundings_stay_within_reason(at: datetime, seed: int) -> None:
     around = Surroundings(seed)
     assert 0 <= around.sunshine(at) <= 1
-    assert 3 <= around.outdoor_c(at) <= 13
+    assert 0 <= around.outdoor_c(at) <= 26
     assert 0.1 < around.household_kw(at) < 1.5
     assert 49.9 < around.frequency_hz(at) < 50.1
     assert 238 < around.open_circuit_v(at) < 242

@@ -14,7 +14,7 @@ from mosvpp.errors import AuthenticationError
 from mosvpp.events import DataPush, ExecutionReport
 from mosvpp.signatures import SharedHeaders
 from mosvpp.statuses import EventStatus
-from mosvpp_sandbox import ManualClock, Sandbox, hosts, outbox
+from mosvpp_sandbox import ManualClock, Retries, Sandbox, hosts, outbox
 from receiving import PATIENCE_S, Received, Receiver
 
 from .conftest import call
@@ -103,15 +103,12 @@ def test_without_urls_nothing_is_sent(clock: ManualClock) -> None:
 # A partner that does not answer 200
 
 
-@pytest.fixture
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "PAUSE_S", 0)
+AT_ONCE = Retries(pauses_s=(0, 0))
 
 
-@pytest.mark.usefixtures("no_pauses")
 def test_a_delivery_is_tried_again_until_it_is_answered_200(clock: ManualClock) -> None:
     answers = iter([500, 202, 200])
-    with Receiver(lambda _: next(answers)) as receiver, sandbox(receiver, clock) as vpp:
+    with Receiver(lambda _: next(answers)) as receiver, sandbox(receiver, clock, retries=AT_ONCE) as vpp:
         clock.advance(timedelta(minutes=1))
         vpp.flush()
     assert len({received.body for received in receiver.at(DATA)}) == 1
@@ -119,10 +116,9 @@ def test_a_delivery_is_tried_again_until_it_is_answered_200(clock: ManualClock) 
     assert (sent.attempts, sent.status, sent.is_acknowledged) == (3, 200, True)
 
 
-@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("status", [201, 204, 400, 401, 404, 503])
 def test_after_three_attempts_a_delivery_is_given_up(clock: ManualClock, status: int) -> None:
-    with Receiver(lambda _: status) as receiver, sandbox(receiver, clock) as vpp:
+    with Receiver(lambda _: status) as receiver, sandbox(receiver, clock, retries=AT_ONCE) as vpp:
         clock.advance(timedelta(minutes=1))
         vpp.flush()
         assert len(receiver.received) == 3
@@ -133,14 +129,13 @@ def test_after_three_attempts_a_delivery_is_given_up(clock: ManualClock, status:
     assert vpp.sent[0].reason == "the partner did not answer 200"
 
 
-@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(clock: ManualClock, status: int) -> None:
     """The partner's secrets would go to another address."""
     with Receiver() as elsewhere:
         with (
             Receiver(lambda _: (status, {"Location": elsewhere.url + "/caught"})) as receiver,
-            sandbox(receiver, clock) as vpp,
+            sandbox(receiver, clock, retries=AT_ONCE) as vpp,
         ):
             clock.advance(timedelta(minutes=1))
             vpp.flush()
@@ -148,10 +143,12 @@ def test_a_redirect_is_not_followed(clock: ManualClock, status: int) -> None:
     assert [sent.status for sent in vpp.sent] == [status]
 
 
-@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("location", ["http://xn--/", "http://[::1", "http://127.0.0.1:99999/", "//", "\xe9"])
 def test_a_redirect_to_nowhere_is_an_answer_like_any_other(clock: ManualClock, location: str) -> None:
-    with Receiver(lambda _: (302, {"Location": location})) as receiver, sandbox(receiver, clock) as vpp:
+    with (
+        Receiver(lambda _: (302, {"Location": location})) as receiver,
+        sandbox(receiver, clock, retries=AT_ONCE) as vpp,
+    ):
         for _ in range(2):
             clock.advance(timedelta(minutes=1))
             vpp.flush()
@@ -159,47 +156,50 @@ def test_a_redirect_to_nowhere_is_an_answer_like_any_other(clock: ManualClock, l
     assert [(sent.status, sent.attempts) for sent in vpp.sent] == [(302, 3)] * 2
 
 
-@pytest.mark.usefixtures("no_pauses")
 def test_whatever_goes_wrong_with_an_attempt_ends_that_attempt_only(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, faults = outbox._post, [UnicodeError("an answer that no library expects"), KeyError("another")]
+    real, faults = (
+        outbox.Outbox._post,
+        [UnicodeError("an answer that no library expects"), KeyError("another")],
+    )
 
-    async def post(*given: Any) -> int:
+    async def post(*given: Any) -> Any:
         if faults:
             raise faults.pop()
         return await real(*given)
 
-    monkeypatch.setattr(outbox, "_post", post)
-    with Receiver() as receiver, sandbox(receiver, clock) as vpp:
+    monkeypatch.setattr(outbox.Outbox, "_post", post)
+    with Receiver() as receiver, sandbox(receiver, clock, retries=AT_ONCE) as vpp:
         clock.advance(timedelta(minutes=1))
         vpp.flush()
     (sent,) = vpp.sent
     assert (sent.status, sent.attempts) == (200, 3)
 
 
-@pytest.mark.usefixtures("no_pauses")
 def test_an_endpoint_that_is_not_there_is_given_up(clock: ManualClock) -> None:
     with Receiver() as receiver:
         pass
-    with sandbox(receiver, clock) as vpp:
+    with sandbox(receiver, clock, retries=AT_ONCE) as vpp:
         clock.advance(timedelta(minutes=1))
         vpp.flush()
     (sent,) = vpp.sent
     assert (sent.status, sent.attempts, sent.reason) == (None, 3, "ConnectError")
 
 
-@pytest.mark.usefixtures("no_pauses")
 def test_an_endpoint_that_hangs_is_given_up_and_does_not_hold_up_the_other(
-    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    clock: ManualClock,
 ) -> None:
-    monkeypatch.setattr(outbox, "TIMEOUT_S", 0.2)
     released = Event()
 
     def hang(received: Received) -> int:
         return 200 if received.path == EXECUTION or released.wait(PATIENCE_S) else 0
 
-    with Receiver(hang) as receiver, sandbox(receiver, clock, push_every=timedelta(hours=2)) as vpp:
+    retries = Retries(timeout_s=0.2, pauses_s=(0, 0))
+    with (
+        Receiver(hang) as receiver,
+        sandbox(receiver, clock, retries=retries, push_every=timedelta(hours=2)) as vpp,
+    ):
         dispatch(vpp)
         clock.advance(timedelta(hours=2))
         receiver.wait(EXECUTION)
@@ -213,7 +213,7 @@ def test_an_endpoint_that_hangs_is_given_up_and_does_not_hold_up_the_other(
 
 def test_what_waits_is_limited(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "WAITING", 5)
-    with Receiver() as receiver, sandbox(receiver, clock) as vpp:
+    with Receiver() as receiver, sandbox(receiver, clock, retries=AT_ONCE) as vpp:
         clock.advance(timedelta(minutes=20))
         vpp.flush()
     dropped = [sent for sent in vpp.sent if not sent.is_acknowledged]

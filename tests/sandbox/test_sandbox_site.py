@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import verdicts
 from mosvpp.times import to_wire
-from mosvpp_sandbox.plant import sample_plant
 from mosvpp_sandbox.site import Delivery, Site
+from mosvpp_sandbox.site_specs import sample_site
 
 MIDNIGHT = datetime(2024, 1, 5, 0, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -32,8 +32,9 @@ class Story:
     """A site, and what it has sent so far; times are hours after midnight."""
 
     def __init__(self, seed: int = 0, push_every: timedelta = 24 * HOUR) -> None:
-        self.site = Site("site", sample_plant(MIDNIGHT, seed), at=MIDNIGHT, push_every=push_every)
+        self.site = Site("site", sample_site().plant(MIDNIGHT, seed), at=MIDNIGHT, push_every=push_every)
         self.sent: list[Delivery] = []
+        self.commands = 0
         self.now = MIDNIGHT
 
     def until(self, hours: float) -> Story:
@@ -61,9 +62,17 @@ class Story:
         self.sent += self.site.take_deliveries()
         return receipt["event_slots"][0]
 
-    def command(self, device_id: str, cmd_type: str, seconds: int = 900, **fields: Any) -> dict[str, Any]:
+    def command(
+        self, device_id: str, cmd_type: str, seconds: int = 900, scmd_id: str | None = None, **fields: Any
+    ) -> dict[str, Any]:
+        """A command to one device, with an id of its own unless one is given; its verdict."""
         item = {"device_id": device_id, "cmd_type": cmd_type, **fields}
-        request = {"scmd_id": ID, "scmd_secs": seconds, "scmd_devices": [item]}
+        self.commands += 1
+        request = {
+            "scmd_id": scmd_id or f"{self.commands:08X}{ID[8:]}",
+            "scmd_secs": seconds,
+            "scmd_devices": [item],
+        }
         receipt = self.site.command(request, self.now)
         self.sent += self.site.take_deliveries()
         return receipt["scmd_devices"][0]

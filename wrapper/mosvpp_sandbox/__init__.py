@@ -12,34 +12,48 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .api import Answered
+    from .choices import Choices
     from .clock import ManualClock, RunningClock, SandboxClock
-    from .outbox import Sent
+    from .control import Control
+    from .faults import Fault
+    from .outbox import Retries, Sent
     from .sandbox import Sandbox
     from .site import Delivery, Site
+    from .site_specs import SiteSpec
     from .webhook_builder import Webhook, WebhookBuilder
 
 _HOMES = {
     "Answered": "api",
+    "Choices": "choices",
+    "Control": "control",
     "Delivery": "site",
+    "Fault": "faults",
     "ManualClock": "clock",
+    "Retries": "outbox",
     "RunningClock": "clock",
     "Sandbox": "sandbox",
     "SandboxClock": "clock",
     "Sent": "outbox",
     "Site": "site",
+    "SiteSpec": "site_specs",
     "Webhook": "webhook_builder",
     "WebhookBuilder": "webhook_builder",
 }
 
 __all__ = [
     "Answered",
+    "Choices",
+    "Control",
     "Delivery",
+    "Fault",
     "ManualClock",
+    "Retries",
     "RunningClock",
     "Sandbox",
     "SandboxClock",
     "Sent",
     "Site",
+    "SiteSpec",
     "Webhook",
     "WebhookBuilder",
 ]

@@ -2,40 +2,47 @@
 
 A request is refused in this order: unknown path (404), wrong method (405), wrong key (401), unknown site
 (404), a body that is no JSON by its headers (415), too large (413), no acceptable JSON (400), against the
-specification (400).
+specification (400). Then faults that are switched on may strike.
+
+Every request becomes an exchange in the log; what it looks like on the wire is up to the profile.
 """
 
 from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import Message
 from email.utils import format_datetime
 from functools import partial
 from random import Random
 from typing import Any
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from mosvpp import rules
 from mosvpp._contract import document, server_path
 from mosvpp.errors import RuleError
 
 from . import messages
+from .broken_answers import DrippingAnswer, HangingAnswer, ResetAnswer, TruncatedAnswer, gzip_bomb
+from .commands import RepeatedCommandError
+from .exchanges import Exchange, hidden
+from .profiles import PROFILES
 from .strict_json import NotJsonError, read
-from .world import RepeatedCommandError, UnknownSiteError, World
+from .world import UnknownSiteError, World
 
 __all__ = ["LARGEST_BODY", "Answered", "make_app"]
 
 LARGEST_BODY = 1024 * 1024
+_EXCHANGE = "mosvpp_sandbox.exchange"
 
 _log = logging.getLogger("mosvpp_sandbox")
 
@@ -56,6 +63,14 @@ class _ValidationError(Exception):
         self.faults = faults
 
 
+class _StruckError(Exception):
+    """A fault answers in place of the sandbox."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
 def make_app(
     world: World,
     *,
@@ -63,10 +78,14 @@ def make_app(
     api_version: str = "v1",
     seed: int = 0,
     note: Callable[[Answered], object] = lambda _: None,
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """The application; `seed` is for the trace ids of problems, and `note` is told of every answer."""
+    """The application; `seed` is for the trace ids of problems, and `note` is told of every answer.
+
+    `more` are routes beside those of MosVPP.
+    """
     gateway = _Gateway(world, api_key, Random(seed), note)  # noqa: S311  trace ids are no secrets
-    routes = [
+    routes: list[BaseRoute] = [
         Route(
             server_path(api_version) + path,
             partial(gateway.answer, item[method]["operationId"]),
@@ -79,9 +98,10 @@ def make_app(
     handlers: dict[Any, Callable[[Request, Any], Any]] = {
         HTTPException: gateway.http_problem,
         _ValidationError: gateway.validation_problem,
+        _StruckError: gateway.struck,
         Exception: gateway.fault,
     }
-    app = Starlette(routes=routes, exception_handlers=handlers)
+    app = Starlette(routes=[*routes, *more], exception_handlers=handlers)
     app.router.redirect_slashes = False
     return app
 
@@ -96,21 +116,44 @@ class _Gateway:
         self._note = note
 
     async def answer(self, operation: str, request: Request) -> Response:
-        self._check_key(request)
         molecule_id = request.path_params["molecule_id"]
+        self._open(request, operation, molecule_id)
+        self._check_key(request)
         try:
             self._world.require(molecule_id)
-            if operation == "sync_devices":
-                return self._reply(request, "device_list", self._world.device_list(molecule_id))
-            if operation == "submit_dispatch":
-                body = await _valid_body(request, "DispatchRequest")
-                return self._reply(request, "dispatch_receipt", self._world.dispatch(molecule_id, body))
-            body = await _valid_body(request, "SiteCommandRequest")
-            return self._reply(request, "command_receipt", self._world.command(molecule_id, body))
+            body = await self._valid_body(operation, request)
+            faults = self._world.faults.strike(operation, molecule_id)
+            self._exchange(request).faults += faults
+            self._strike_before(request, faults)
+            response = self._process(operation, request, molecule_id, body)
         except UnknownSiteError:
             raise HTTPException(404, "There is no site with this id.") from None
         except RepeatedCommandError:
             raise HTTPException(409, "A site command with this scmd_id was taken before.") from None
+        return self._struck_after(response, faults)
+
+    def _process(self, operation: str, request: Request, molecule_id: str, body: Any) -> Response:
+        if operation == "sync_devices":
+            return self._reply(request, "device_list", self._world.device_list(molecule_id))
+        if operation == "submit_dispatch":
+            return self._reply(request, "dispatch_receipt", self._world.dispatch(molecule_id, body))
+        return self._reply(request, "command_receipt", self._world.command(molecule_id, body))
+
+    async def _valid_body(self, operation: str, request: Request) -> Any:
+        if operation == "sync_devices":
+            return None
+        schema = "DispatchRequest" if operation == "submit_dispatch" else "SiteCommandRequest"
+        _check_headers(request)
+        raw = await _read(request)
+        self._exchange(request).body = raw
+        try:
+            body = read(raw)
+        except NotJsonError as error:
+            raise HTTPException(400, str(error)) from None
+        faults = rules.faults(schema, body)
+        if faults:
+            raise _ValidationError(faults)
+        return body
 
     def _check_key(self, request: Request) -> None:
         given = [value for name, value in request.headers.raw if name == b"x-api-key"]
@@ -119,15 +162,71 @@ class _Gateway:
         if len(given) > 1 or not hmac.compare_digest(given[0], self._api_key):
             raise HTTPException(401, "The key is not known.")
 
+    # --- faults ---
+
+    def _strike_before(self, request: Request, faults: dict[str, float]) -> None:
+        """Raise what answers in place of the sandbox, which then does nothing."""
+        if "refuse" in faults:
+            raise _StruckError(self._silent(request, ResetAnswer("refused")))
+        if "hang" in faults:
+            raise _StruckError(self._silent(request, HangingAnswer()))
+        for name in ("too_many_requests", "too_many_requests_date", "unavailable"):
+            if name in faults:
+                status = 503 if name == "unavailable" else 429
+                after = f"{faults[name]:.0f}"
+                if name.endswith("_date"):  # read against Date, which is simulated time
+                    at = self._world.clock.now() + timedelta(seconds=faults[name])
+                    after = format_datetime(at, usegmt=True)
+                detail = "A fault is switched on: try again later. Nothing was done."
+                raise HTTPException(status, detail, {"Retry-After": after})
+        for name in ("error_json", "error_html", "error_empty"):
+            if name in faults:
+                raise _StruckError(self._error(request, name, int(faults[name])))
+
+    def _error(self, request: Request, name: str, status: int) -> Response:
+        profile = {"error_json": "inferred", "error_html": "html_errors", "error_empty": "http_only"}[name]
+        detail = "A fault is switched on. Nothing was done."
+        problem = messages.problem(status, detail, path=request.url.path, trace_id=self._trace_id())
+        return self._written(request, 500, status, *PROFILES[profile].written_error(status, problem), detail)
+
+    def _silent(self, request: Request, response: Response) -> Response:
+        self._close(request, None, f"not answered: {', '.join(self._exchange(request).faults)}")
+        return response
+
+    def _struck_after(self, response: Response, faults: dict[str, float]) -> Response:
+        """The answer with what faults do to it; what was asked for has been done."""
+        if "clock_skew" in faults:
+            wrong = self._world.clock.now() + timedelta(seconds=faults["clock_skew"])
+            response.headers["Date"] = format_datetime(wrong, usegmt=True)
+        if "gzip_bomb" in faults:
+            response.headers["Content-Encoding"] = "gzip"
+            response.body = gzip_bomb(int(faults["gzip_bomb"]))
+            response.headers["Content-Length"] = str(len(response.body))
+        headers = dict(response.headers)
+        if "drop" in faults:
+            return ResetAnswer("dropped")
+        if "truncated" in faults:
+            return TruncatedAnswer(response.body, response.status_code, headers)
+        if "drip" in faults:
+            dripping = DrippingAnswer(response.body, response.status_code, headers)
+            dripping.pause_s = faults["drip"]
+            return dripping
+        return response
+
+    # --- answers ---
+
+    async def struck(self, request: Request, error: _StruckError) -> Response:
+        return error.response
+
     async def http_problem(self, request: Request, error: HTTPException) -> Response:
         path, trace_id = request.url.path, self._trace_id()
         problem = messages.problem(error.status_code, error.detail, path=path, trace_id=trace_id)
-        return self._reply(request, error.status_code, problem, error.status_code, dict(error.headers or {}))
+        return self._problem(request, error.status_code, problem, error.detail, dict(error.headers or {}))
 
     async def validation_problem(self, request: Request, error: _ValidationError) -> Response:
         path, trace_id = request.url.path, self._trace_id()
         problem = messages.validation_problem(error.faults, path=path, trace_id=trace_id)
-        return self._reply(request, 400, problem, 400)
+        return self._problem(request, 400, problem, f"refused: {error.faults[0].args[0]}", {})
 
     async def fault(self, request: Request, error: Exception) -> Response:
         """A fault of the sandbox itself; the server logs its trace."""
@@ -135,43 +234,76 @@ class _Gateway:
             request, HTTPException(500, "The sandbox has a fault; its log tells more.")
         )
 
-    def _reply(
+    def _problem(
+        self, request: Request, status: int, problem: dict[str, Any], verdict: str, headers: dict[str, str]
+    ) -> Response:
+        body, media_type = self._world.profile.written_error(status, problem)
+        return self._written(request, status, status, body, media_type, verdict, headers)
+
+    def _reply(self, request: Request, kind: str, receipt: dict[str, Any]) -> Response:
+        body, media_type = self._world.profile.written_reply(kind, receipt)
+        verdict = receipt.get("status", "answered")
+        return self._written(request, kind, 200, body, media_type, verdict)
+
+    def _written(
         self,
         request: Request,
         kind: str | int,
-        body: dict[str, Any],
-        status: int = 200,
+        status: int,
+        body: bytes,
+        media_type: str,
+        verdict: str,
         headers: dict[str, str] | None = None,
     ) -> Response:
         now = self._world.clock.now()
         self._note(Answered(now, request.method, request.url.path, status))
         _log.info("%s %s: %s", request.method, request.url.path, status)
-        evidence = messages.EVIDENCE.get(kind, messages.EVIDENCE["problem"])
-        return Response(
-            msgspec.json.encode(body),
+        response = Response(
+            body,
             status,
             {
                 "Date": format_datetime(now, usegmt=True),
-                messages.EVIDENCE_HEADER: evidence,
+                messages.EVIDENCE_HEADER: messages.EVIDENCE.get(kind, messages.EVIDENCE["problem"]),
+                **({"Content-Type": media_type} if body or status == 200 else {}),
                 **(headers or {}),
             },
-            media_type="application/json" if status == 200 else "application/problem+json",
         )
+        self._close(request, response, verdict)
+        return response
+
+    # --- the log ---
+
+    def _open(self, request: Request, operation: str, molecule_id: str) -> Exchange:
+        exchange = self._world.exchanges.open(
+            "received",
+            self._world.clock.now(),
+            operation=operation,
+            molecule_id=molecule_id,
+            method=request.method,
+            url=request.url.path,
+            headers=hidden(request.headers.items()),
+            repeats=request.scope.get("extensions", {}).get("mosvpp_sandbox.repeats"),
+        )
+        request.scope[_EXCHANGE] = (exchange, time.monotonic())
+        return exchange
+
+    def _exchange(self, request: Request) -> Exchange:
+        if _EXCHANGE not in request.scope:
+            return self._open(request, "", "")
+        exchange: Exchange = request.scope[_EXCHANGE][0]
+        return exchange
+
+    def _close(self, request: Request, response: Response | None, verdict: str) -> None:
+        exchange = self._exchange(request)
+        exchange.state, exchange.verdict, exchange.attempts = "done", verdict, 1
+        exchange.seconds = time.monotonic() - request.scope[_EXCHANGE][1]
+        if response is not None:
+            exchange.status, exchange.answer = response.status_code, bytes(response.body)
+            exchange.answer_headers = tuple(response.headers.items())
+        self._world.exchanges.changed(exchange)
 
     def _trace_id(self) -> str:
         return f"00-{self._chance.getrandbits(128):032x}-{self._chance.getrandbits(64):016x}-00"
-
-
-async def _valid_body(request: Request, schema: str) -> Any:
-    _check_headers(request)
-    try:
-        body = read(await _read(request))
-    except NotJsonError as error:
-        raise HTTPException(400, str(error)) from None
-    faults = rules.faults(schema, body)
-    if faults:
-        raise _ValidationError(faults)
-    return body
 
 
 def _check_headers(request: Request) -> None:

@@ -1,4 +1,8 @@
-"""Simulated time. Nothing else in the sandbox looks at the clock of the machine."""
+"""Simulated time. Nothing else in the simulation looks at the clock of the machine.
+
+Two clocks: one that runs by itself (as fast as real time, faster, or held), one that only a hand moves. Both can
+be put forward; neither ever goes back.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Protocol
 
-__all__ = ["ManualClock", "RunningClock", "SandboxClock"]
+__all__ = ["FASTEST", "ManualClock", "RunningClock", "SandboxClock"]
 
 FASTEST = 100_000
 
@@ -16,8 +20,17 @@ FASTEST = 100_000
 class SandboxClock(Protocol):
     """What the sandbox needs to know of time."""
 
+    @property
+    def speed(self) -> float:
+        """Simulated seconds in a real one; 0 while time stands still."""
+        ...
+
     def now(self) -> datetime:
         """The simulated present, in UTC; it never goes back."""
+        ...
+
+    def advance(self, by: timedelta | None = None, **parts: float) -> None:
+        """Move time forward, by a `timedelta` or by its parts: `advance(hours=1)`."""
         ...
 
     def seconds_until(self, instant: datetime) -> float | None:
@@ -25,63 +38,119 @@ class SandboxClock(Protocol):
         ...
 
     def on_move(self, moved: Callable[[], None]) -> None:
-        """Have `moved` called whenever a hand has moved the time."""
+        """Have `moved` called whenever a hand has moved the time, or changed how fast it runs."""
         ...
 
 
-class RunningClock:
+class _Movable:
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._moved: list[Callable[[], None]] = []
+
+    def on_move(self, moved: Callable[[], None]) -> None:
+        """Have `moved` called after each change by hand."""
+        self._moved.append(moved)
+
+    def _tell(self) -> None:
+        for moved in self._moved:
+            moved()
+
+
+class RunningClock(_Movable):
     """Time that runs by itself, `speed` times as fast as real time, from `start` (or the present)."""
 
     def __init__(self, speed: float = 1.0, start: datetime | None = None) -> None:
-        if not 0 < speed <= FASTEST:
-            msg = f"speed is a number above 0 and at most {FASTEST}, not {speed!r}"
-            raise ValueError(msg)
-        self._speed = speed
+        super().__init__()
+        self._speed = _checked_speed(speed)
+        self._held = False
         self._start = datetime.now(UTC) if start is None else _in_utc(start)
         self._began = time.monotonic()
 
+    @property
+    def speed(self) -> float:
+        """Simulated seconds in a real one; 0 while it is held."""
+        return 0.0 if self._held else self._speed
+
     def now(self) -> datetime:
         """The simulated present."""
+        with self._lock:
+            return self._now()
+
+    def set_speed(self, speed: float) -> None:
+        """Run faster or slower from now on, also after `hold`."""
+        self._change(_checked_speed(speed), held=False)
+
+    def hold(self) -> None:
+        """Stand still until `resume` or `set_speed`."""
+        self._change(self._speed, held=True)
+
+    def resume(self) -> None:
+        """Run on as fast as before `hold`."""
+        self._change(self._speed, held=False)
+
+    def advance(self, by: timedelta | None = None, **parts: float) -> None:
+        """Leap forward; what became due follows at once."""
+        leap = _forward(by, parts)
+        with self._lock:
+            self._start += leap
+        self._tell()
+
+    def seconds_until(self, instant: datetime) -> float | None:
+        """Real seconds until that instant."""
+        missing = (instant - self.now()).total_seconds()
+        return 0.0 if missing <= 0 else None if self._held else missing / self._speed
+
+    def _now(self) -> datetime:
+        if self._held:
+            return self._start
         return self._start + timedelta(seconds=(time.monotonic() - self._began) * self._speed)
 
-    def seconds_until(self, instant: datetime) -> float:
-        """Real seconds until that instant."""
-        return max(0.0, (instant - self.now()).total_seconds() / self._speed)
+    def _change(self, speed: float, *, held: bool) -> None:
+        with self._lock:
+            self._start, self._began = self._now(), time.monotonic()
+            self._speed, self._held = speed, held
+        self._tell()
 
-    def on_move(self, moved: Callable[[], None]) -> None:
-        """Nothing to do: no hand moves this clock."""
 
-
-class ManualClock:
+class ManualClock(_Movable):
     """Time that stands still until `advance` is called. May be used from several threads."""
 
+    speed = 0.0
+
     def __init__(self, start: datetime) -> None:
+        super().__init__()
         self._now = _in_utc(start)
-        self._moved: list[Callable[[], None]] = []
-        self._lock = Lock()
 
     def now(self) -> datetime:
         """The simulated present."""
         with self._lock:
             return self._now
 
-    def advance(self, by: timedelta) -> None:
+    def advance(self, by: timedelta | None = None, **parts: float) -> None:
         """Move time forward; what became due follows at once, and its deliveries soon after."""
-        if by < timedelta(0):
-            msg = f"time only goes forward, not by {by}"
-            raise ValueError(msg)
+        leap = _forward(by, parts)
         with self._lock:
-            self._now += by
-        for moved in self._moved:
-            moved()
+            self._now += leap
+        self._tell()
 
     def seconds_until(self, instant: datetime) -> float | None:
         """0 when that instant has come, else None."""
         return 0.0 if instant <= self.now() else None
 
-    def on_move(self, moved: Callable[[], None]) -> None:
-        """Have `moved` called after each `advance`."""
-        self._moved.append(moved)
+
+def _forward(by: timedelta | None, parts: dict[str, float]) -> timedelta:
+    leap = (by or timedelta(0)) + timedelta(**parts)
+    if leap < timedelta(0):
+        msg = f"time only goes forward, not by {leap}"
+        raise ValueError(msg)
+    return leap
+
+
+def _checked_speed(speed: float) -> float:
+    if not 0 < speed <= FASTEST:
+        msg = f"speed is a number above 0 and at most {FASTEST}, not {speed!r}"
+        raise ValueError(msg)
+    return speed
 
 
 def _in_utc(start: datetime) -> datetime:

@@ -15,8 +15,8 @@ from mosvpp.errors import RuleError
 from mosvpp.times import to_wire
 from mosvpp.units import Power
 
-from .devices import Device, Meter, Metrics
 from .events import Event, Verdict
+from .physics.device import Device, Metrics
 
 __all__ = [
     "EVIDENCE",
@@ -48,20 +48,17 @@ EVIDENCE = {
 }
 
 
-def device_list(molecule_id: str, devices: Iterable[Device | Meter]) -> dict[str, Any]:
+def device_list(molecule_id: str, devices: Iterable[Device]) -> dict[str, Any]:
     """The answer to device synchronization."""
-    return {
-        "molecule_id": molecule_id,
-        "devices": [
-            {
-                "device_id": device.device_id,
-                "device_type": device.device_type,
-                "name": device.name,
-                "capabilities": list(device.capabilities),
-            }
-            for device in devices
-        ],
-    }
+    listed = []
+    for device in devices:
+        told: dict[str, Any] = {"device_id": device.device_id, "device_type": device.device_type}
+        if device.name is not None:
+            told["name"] = device.name
+        if device.capabilities is not None:
+            told["capabilities"] = list(device.capabilities)
+        listed.append(told)
+    return {"molecule_id": molecule_id, "devices": listed}
 
 
 def dispatch_receipt(

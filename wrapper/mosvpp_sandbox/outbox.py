@@ -1,33 +1,55 @@
 """Sends what the simulation wants to tell to the partner's two URLs.
 
-How often MosVPP tries again, and after how long, is not known (unknown.delivery_rules). Here: three
-attempts, each given 5 s, until the partner answers exactly 200, which is what the pages ask for
-(push.answer_200). Redirects are not followed.
+How often MosVPP tries again, and after how long, is not known (unknown.delivery_rules): `Retries` says how it is
+here. A delivery counts as taken when the partner answers exactly 200, which is what the pages ask for
+(push.answer_200). Redirects are not followed. Pauses are simulated time, so that an outage of an hour takes a
+minute at `speed` 60, and with a clock that is moved by hand a repeat comes when the clock has been moved; the
+time-out is real time, since the partner's server is real.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from zlib import crc32
 
 import httpx
 import msgspec
 
 from . import messages
+from .exchanges import Exchange, hidden
 from .site import Delivery, Kind
+from .world import World
 
-__all__ = ["REMEMBERED", "Outbox", "Sent"]
+__all__ = ["REMEMBERED", "Outbox", "Retries", "Sent"]
 
-ATTEMPTS = 3
-TIMEOUT_S = 5.0
-PAUSE_S = 0.2
 WAITING = 1000
 REMEMBERED = 1000
+LANES = 8
+_TROUBLED = 3
 
 _log = logging.getLogger("mosvpp_sandbox")
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How long an answer may take, in real seconds, and the simulated pauses before each repeat.
+
+    The default is four repeats, after 1, 5, 30 and 120 s.
+    """
+
+    timeout_s: float = 5.0
+    pauses_s: Sequence[float] = (1.0, 5.0, 30.0, 120.0)
+
+    def __post_init__(self) -> None:
+        if not self.timeout_s > 0 or any(not 0 <= pause < 10**7 for pause in self.pauses_s):
+            raise ValueError("retries have a time-out above 0 and pauses of 0 or more, in seconds")
 
 
 @dataclass(frozen=True)
@@ -45,88 +67,178 @@ class Sent:
         return self.status == 200
 
 
-class Outbox:
-    """A line of waiting deliveries for each URL, so that neither holds up the other. For one event loop."""
+@dataclass(eq=False)
+class _Job:
+    delivery: Delivery
+    body: bytes
+    exchange: Exchange
+    headers: dict[str, str] = field(default_factory=dict)
 
-    def __init__(self, urls: Mapping[Kind, str], headers: Mapping[str, str], sent: deque[Sent]) -> None:
+
+class Outbox:
+    """Lanes for each URL, so that neither holds up the other; a site keeps its lane, and so its order.
+
+    For one event loop.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        urls: Mapping[Kind, str],
+        headers: Mapping[str, str],
+        sent: deque[Sent],
+        *,
+        retries: Retries | None = None,
+        signing_secret: str | None = None,
+    ) -> None:
+        self._world = world
         self._urls = dict(urls)
         self._headers = dict(headers)
-        self._lines: dict[Kind, asyncio.Queue[Delivery]] = {kind: asyncio.Queue(WAITING) for kind in urls}
         self._sent = sent
+        self._retries = retries or Retries()
+        self._signing_secret = signing_secret
+        count = min(LANES, len(world.sites))
+        self._lanes: dict[Kind, list[asyncio.Queue[_Job]]] = {
+            kind: [asyncio.Queue() for _ in range(count)] for kind in urls
+        }
+        self._later: list[tuple[datetime, int, _Job]] = []
+        self._postponed = 0
+        self._moved = asyncio.Event()
+        self._troubles = 0
+        self.on_postponed: Callable[[], None] = lambda: None
 
-    def put(self, delivery: Delivery) -> None:
-        """Have it sent; without a URL for its kind nothing happens."""
-        line = self._lines.get(delivery.kind)
-        if line is None:
-            return
-        try:
-            line.put_nowait(delivery)
-        except asyncio.QueueFull:
-            self._note(Sent(delivery, 0, None, f"{WAITING} others are waiting"))
+    def put(self, delivery: Delivery, *, repeats: int | None = None) -> None:
+        """Have it sent; without a URL for its kind it is only noted."""
+        body = msgspec.json.encode(delivery.body)
+        url = self._urls.get(delivery.kind, "")
+        exchange = self._world.exchanges.open(
+            "sent",
+            delivery.at,
+            operation=f"receive_{delivery.kind}",
+            molecule_id=delivery.molecule_id,
+            method="POST",
+            url=url,
+            body=body,
+            repeats=repeats,
+            state="waiting" if url else "done",
+            verdict="" if url else "not sent: there is no URL",
+        )
+        if url:
+            self._line_up(_Job(delivery, body, exchange))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether so much is waiting that the simulation does well to wait, too.
+
+        It does not wait for a partner that does not answer: what is too much then is dropped.
+        """
+        return self._troubles < _TROUBLED and any(
+            lane.qsize() > WAITING // 2 for lanes in self._lanes.values() for lane in lanes
+        )
+
+    async def progress(self) -> None:
+        """Wait until something was sent, or given up."""
+        self._moved.clear()
+        await self._moved.wait()
+
+    def release(self, now: datetime) -> datetime | None:
+        """Line up what was postponed until now; returns when there will be more."""
+        while self._later and self._later[0][0] <= now:
+            self._line_up(heappop(self._later)[2])
+        return self._later[0][0] if self._later else None
 
     async def drained(self) -> None:
-        """Wait until nothing is waiting or on its way."""
-        for line in self._lines.values():
-            await line.join()
+        """Wait until nothing that is due is waiting or on its way."""
+        for lanes in self._lanes.values():
+            for lane in lanes:
+                await lane.join()
 
     async def run(self) -> None:
         """Send until cancelled."""
-        limits = httpx.Limits(keepalive_expiry=2.0)
-        # A transport and no client, which would read the Location of a redirect, and fail at an absurd one.
-        async with (
-            httpx.AsyncHTTPTransport(limits=limits, trust_env=False) as transport,
-            asyncio.TaskGroup() as senders,
-        ):
-            for kind, line in self._lines.items():
-                senders.create_task(self._send_all(transport, kind, line))
-            await asyncio.Event().wait()  # also with no line at all: ending would end the sandbox
+        async with asyncio.TaskGroup() as senders:
+            for kind, lanes in self._lanes.items():
+                for lane in lanes:
+                    senders.create_task(self._send_all(kind, lane))
+            await asyncio.Event().wait()  # also with no lane at all: ending would end the sandbox
 
-    async def _send_all(
-        self, transport: httpx.AsyncBaseTransport, kind: Kind, line: asyncio.Queue[Delivery]
-    ) -> None:
-        while True:
-            delivery = await line.get()
-            try:
-                self._note(await self._send(transport, self._urls[kind], delivery))
-            finally:
-                line.task_done()
+    def _line_up(self, job: _Job) -> None:
+        lanes = self._lanes[job.delivery.kind]
+        lane = lanes[crc32(job.delivery.molecule_id.encode()) % len(lanes)]
+        if lane.qsize() >= WAITING:
+            self._end(job, Sent(job.delivery, job.exchange.attempts, None, f"{WAITING} others are waiting"))
+        else:
+            lane.put_nowait(job)
 
-    async def _send(self, transport: httpx.AsyncBaseTransport, url: str, delivery: Delivery) -> Sent:
+    def _postpone(self, job: _Job, pause_s: float) -> None:
+        self._postponed += 1
+        at = self._world.clock.now() + timedelta(seconds=pause_s)
+        heappush(self._later, (at, self._postponed, job))
+        self.on_postponed()
+
+    async def _send_all(self, kind: Kind, lane: asyncio.Queue[_Job]) -> None:
+        # A transport and no client, which would read the Location of a redirect, and fail at an absurd one;
+        # and one for each lane, since a shared pool grows slow with many requests at a time.
+        limits = httpx.Limits(max_connections=1, keepalive_expiry=2.0)
+        async with httpx.AsyncHTTPTransport(limits=limits, trust_env=False) as transport:
+            while True:
+                job = await lane.get()
+                try:
+                    await self._attempt(transport, self._urls[kind], job)
+                finally:
+                    lane.task_done()
+                    self._moved.set()
+
+    async def _attempt(self, transport: httpx.AsyncBaseTransport, url: str, job: _Job) -> None:
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "mosvpp-sandbox",
-            messages.EVIDENCE_HEADER: messages.EVIDENCE[delivery.kind],
+            messages.EVIDENCE_HEADER: messages.EVIDENCE[job.delivery.kind],
             **self._headers,
         }
-        body = msgspec.json.encode(delivery.body)
-        status, reason = None, ""
-        for attempt in range(1, ATTEMPTS + 1):
-            if attempt > 1:
-                await asyncio.sleep(PAUSE_S * 4 ** (attempt - 2))
-            try:
-                async with asyncio.timeout(TIMEOUT_S):
-                    status, reason = await _post(transport, url, body, headers), ""
-            except Exception as error:  # noqa: BLE001  no answer of a partner may end the sandbox
-                status, reason = None, type(error).__name__
-            if status == 200:
-                return Sent(delivery, attempt, status)
-        return Sent(delivery, ATTEMPTS, status, reason or "the partner did not answer 200")
+        exchange, status, reason = job.exchange, None, ""
+        exchange.headers = hidden(headers.items(), self._headers)
+        exchange.attempts += 1
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self._retries.timeout_s):
+                status, answer_headers = await self._post(transport, url, job.body, headers)
+                exchange.answer_headers = hidden(answer_headers)
+        except Exception as error:  # noqa: BLE001  no answer of a partner may end the sandbox
+            status, reason = None, type(error).__name__
+        exchange.seconds, exchange.status = time.monotonic() - began, status
+        self._troubles = 0 if status is not None else self._troubles + 1
+        if status == 200:
+            self._end(job, Sent(job.delivery, exchange.attempts, status))
+        elif exchange.attempts <= len(self._retries.pauses_s):
+            pause_s = self._retries.pauses_s[exchange.attempts - 1]
+            exchange.verdict = f"{reason or 'not answered 200'}; again after {pause_s:g} s"
+            self._world.exchanges.changed(exchange)
+            if pause_s:
+                self._postpone(job, pause_s)
+            else:
+                self._line_up(job)
+        else:
+            sent = Sent(job.delivery, exchange.attempts, status, reason or "the partner did not answer 200")
+            self._end(job, sent)
 
-    def _note(self, sent: Sent) -> None:
+    def _end(self, job: _Job, sent: Sent) -> None:
         self._sent.append(sent)
+        exchange = job.exchange
+        exchange.state = "done" if sent.is_acknowledged else "given_up"
+        exchange.verdict = "acknowledged" if sent.is_acknowledged else sent.reason
+        self._world.exchanges.changed(exchange)
         kind = sent.delivery.kind.replace("_", " ")
         if sent.is_acknowledged:
             _log.info("%s: %s", kind, sent.status)
         else:
             _log.warning("%s was not delivered: %s (%s)", kind, sent.status or "no answer", sent.reason)
 
-
-async def _post(
-    transport: httpx.AsyncBaseTransport, url: str, body: bytes, headers: Mapping[str, str]
-) -> int:
-    """The status of the answer; the rest of it is not read."""
-    timeout = httpx.Timeout(TIMEOUT_S).as_dict()
-    request = httpx.Request("POST", url, content=body, headers=headers, extensions={"timeout": timeout})
-    answer = await transport.handle_async_request(request)
-    await answer.aclose()
-    return answer.status_code
+    async def _post(
+        self, transport: httpx.AsyncBaseTransport, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, list[tuple[str, str]]]:
+        """Status and headers of the answer; the rest of it is not read."""
+        timeout = httpx.Timeout(self._retries.timeout_s).as_dict()
+        request = httpx.Request("POST", url, content=body, headers=headers, extensions={"timeout": timeout})
+        answer = await transport.handle_async_request(request)
+        await answer.aclose()
+        return answer.status_code, answer.headers.multi_items()

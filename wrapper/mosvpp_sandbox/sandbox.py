@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -12,19 +14,25 @@ import httpx
 from starlette.applications import Starlette
 
 from .api import Answered, make_app
+from .choices import Choices
 from .clock import RunningClock, SandboxClock
-from .devices import Metrics
+from .control import Control
+from .control_routes import routes
+from .faults import Fault, Faults
+from .guard import Guard
 from .hosts import checked_host, checked_url, is_loopback
-from .outbox import REMEMBERED, Outbox, Sent
-from .plant import sample_plant
-from .server import LoopTransport, Running
+from .outbox import REMEMBERED, Outbox, Retries, Sent
+from .physics.device import Metrics
+from .resending import resend
+from .server import Running
 from .site import Kind, Site
+from .site_specs import DEFAULT_SITE, SiteSpec, generated_sites, read_sites
+from .transports import DirectTransport, LoopTransport
 from .world import World
 
 __all__ = ["DEFAULT_KEY", "DEFAULT_SITE", "Sandbox"]
 
 DEFAULT_KEY = "sandbox-key"
-DEFAULT_SITE = "fecd0001c031e7e8"
 
 # What frames a message or concerns one connection only. Set by hand, it would contradict what is sent.
 _NOT_CONFIGURABLE = {
@@ -35,15 +43,19 @@ _NOT_CONFIGURABLE = {
 
 
 class Sandbox:
-    """Plays Molecule: the three endpoints for one simulated site, execution responses and data pushes.
+    """Plays Molecule: the three endpoints for simulated sites, execution responses and data pushes.
 
     with Sandbox() as vpp:
         client = Client(vpp.api_key, base_url=vpp.url)
 
+    `sites` is how many (the first is that of the pages' samples), a YAML or JSON file, or a list of `SiteSpec`.
     `data_push_url` and `execution_response_url` are the partner's endpoints (without one, nothing is sent
-    there), `headers` what the partner configured to be sent along. Time runs `speed` times as fast as real
-    time, or by a `clock` of your own; `push_every` is simulated time. `port` 0 is a free one. Hosts other
-    than loopback must be named in `allow_hosts`.
+    there), `headers` what the partner configured to be sent along; with a `signing_secret` (`whsec_…`)
+    deliveries are signed as well, which Molecule documents nowhere (push.no_signature). Time runs `speed` times
+    as fast as real time, or by a `clock` of your own; `push_every` is simulated time. `choices`, `profile` and
+    `faults` say what is not documented, how messages look, and what goes wrong. `port` 0 is a free one. Hosts
+    other than loopback must be named in `allow_hosts`; where others can reach the sandbox, the control
+    interface under `/sandbox/` needs a `control_token`.
 
     Raises `ValueError` for arguments that make no sense, `OSError` from `with` when the port is in use.
     """
@@ -52,41 +64,67 @@ class Sandbox:
         self,
         *,
         api_key: str = DEFAULT_KEY,
+        sites: int | str | PathLike[str] | Sequence[SiteSpec] = 1,
         data_push_url: str | None = None,
         execution_response_url: str | None = None,
         headers: Mapping[str, str] | None = None,
+        signing_secret: str | None = None,
+        retries: Retries | None = None,
         speed: float = 1.0,
         clock: SandboxClock | None = None,
         push_every: timedelta = timedelta(minutes=1),
         seed: int = 0,
+        choices: Choices | None = None,
+        profile: str = "inferred",
+        faults: Sequence[Fault] = (),
         host: str = "127.0.0.1",
         port: int = 0,
         allow_hosts: Sequence[str] = (),
+        control_token: str | None = None,
     ) -> None:
         if clock is not None and speed != 1.0:
             raise ValueError("give speed or a clock, not both")
-        if not is_loopback(checked_host(host, allow_hosts)) and api_key == DEFAULT_KEY:
+        is_near = is_loopback(checked_host(host, allow_hosts))
+        if not is_near and api_key == DEFAULT_KEY:
             raise ValueError("choose an api_key of your own where others can reach the sandbox")
         self.api_key = _checked_value("api_key", api_key)
         self._headers = {
             _checked_name(name): _checked_value(name, value) for name, value in (headers or {}).items()
         }
+        self._signing_secret = signing_secret
+        self._retries = retries or Retries()
         self._urls: dict[Kind, str] = {}
         if data_push_url is not None:
             self._urls["data_push"] = checked_url(data_push_url, allow_hosts)
         if execution_response_url is not None:
             self._urls["execution_response"] = checked_url(execution_response_url, allow_hosts)
         self._host, self._port = host, port
-        self.clock = clock or RunningClock(speed)
-        now = self.clock.now()
-        site = Site(DEFAULT_SITE, sample_plant(now, seed), at=now, push_every=push_every)
-        self._world = World([site], self.clock)
+        self.clock: SandboxClock = clock or RunningClock(speed)
+        self._world = World(
+            _specs(sites, seed),
+            self.clock,
+            push_every=push_every,
+            seed=seed,
+            choices=choices,
+            profile=profile,
+            faults=faults,
+        )
         self._answered: deque[Answered] = deque(maxlen=REMEMBERED)
-        self.app: Starlette = make_app(self._world, api_key=api_key, seed=seed, note=self._answered.append)
         self._sent: deque[Sent] = deque(maxlen=REMEMBERED)
         self._running: Running | None = None
+        self.control = Control(self._world, self._resend, self.flush)
+        guard = Guard(
+            None if control_token is None else _checked_value("control_token", control_token), is_near
+        )
+        self.app: Starlette = make_app(
+            self._world,
+            api_key=api_key,
+            seed=seed,
+            note=self._answered.append,
+            more=guard.around(routes(self.control)),
+        )
         self._world.on_change(self._wake)
-        self.clock.on_move(self._wake)
+        self.clock.on_move(self._moved)
 
     def __repr__(self) -> str:
         return f"Sandbox(url={self.url!r})" if self._running else "Sandbox(not started)"
@@ -103,6 +141,29 @@ class Sandbox:
     def sites(self) -> Mapping[str, Site]:
         """The simulated sites by their ids. They change under you while the sandbox runs; see `metrics`."""
         return self._world.sites
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong on purpose: `vpp.faults.add(Fault("drop", times=1))`."""
+        return self._world.faults
+
+    @property
+    def choices(self) -> Choices:
+        """How what is not documented is played; may be set."""
+        return self._world.choices
+
+    @choices.setter
+    def choices(self, choices: Choices) -> None:
+        self._world.choose(choices)
+
+    @property
+    def profile(self) -> str:
+        """The name of the shapes in which messages are written; may be set."""
+        return self._world.profile.name
+
+    @profile.setter
+    def profile(self, name: str) -> None:
+        self._world.choose_profile(name)
 
     @property
     def molecule_id(self) -> str:
@@ -127,15 +188,30 @@ class Sandbox:
         """What the devices of a site would tell at this moment, by their ids."""
         return self._world.metrics(molecule_id or self.molecule_id)
 
+    def executions(self, molecule_id: str, item_id: str) -> int:
+        """How often the event, or the site command, of that id began to run, rehearsals included.
+
+        More than 1 means that something was done twice. Ids are compared as values.
+        """
+        return self._world.at_site(molecule_id, lambda site, _: site.executions(item_id))
+
+    def history(self) -> bytes:
+        """What was asked, answered, done and told, in lines of JSON in the order of simulated time.
+
+        With a clock that is moved by hand, the same seed and the same calls give the same bytes. How the
+        partner answered is not part of it. Only what is kept in the log is in it.
+        """
+        return self.control.history()
+
     # --- in process ---
 
     def transport(self) -> httpx.BaseTransport:
         """For `Client(transport=...)`: no socket between client and sandbox, which has to be started."""
-        return LoopTransport(self._started)
+        return LoopTransport(self.app, self._started.call)
 
     def async_transport(self) -> httpx.AsyncBaseTransport:
         """For `AsyncClient(transport=...)`."""
-        return httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return DirectTransport(self.app)
 
     # --- running ---
 
@@ -152,9 +228,15 @@ class Sandbox:
         """Listen and let time pass; `with` does it for you."""
         if self._running is not None:
             raise RuntimeError("the sandbox is running already")
-        running = Running(
-            self.app, self._world, Outbox(self._urls, self._headers, self._sent), self._host, self._port
+        outbox = Outbox(
+            self._world,
+            self._urls,
+            self._headers,
+            self._sent,
+            retries=self._retries,
+            signing_secret=self._signing_secret,
         )
+        running = Running(self.app, self._world, outbox, self._host, self._port)
         running.start()
         self._running = running
 
@@ -178,11 +260,27 @@ class Sandbox:
         if running is not None:
             running.wake()
 
+    def _moved(self) -> None:
+        self._world.clock_moved()
+        self._wake()
+
+    async def _resend(self, number: int) -> int:
+        outbox = self._running.outbox if self._running else None
+        return await resend(self._world, number, self.app, self.api_key, outbox)
+
     @property
     def _started(self) -> Running:
         if self._running is None:
             raise RuntimeError("the sandbox is not running; use it as `with Sandbox() as vpp:`")
         return self._running
+
+
+def _specs(sites: int | str | PathLike[str] | Sequence[SiteSpec], seed: int) -> Sequence[SiteSpec]:
+    if isinstance(sites, int):
+        return generated_sites(sites, seed)
+    if isinstance(sites, str | PathLike):
+        return read_sites(Path(sites))
+    return sites
 
 
 def _checked_name(name: str) -> str:

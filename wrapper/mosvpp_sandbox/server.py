@@ -12,16 +12,31 @@ from datetime import datetime
 from threading import Thread
 from typing import Any, TypeVar
 
-import httpx
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from .broken_answers import LINE, Line
 from .outbox import Outbox
 from .world import World
 
-__all__ = ["LoopTransport", "Running"]
+__all__ = ["Running"]
 
 T = TypeVar("T")
+
+
+class _Protocol(H11Protocol):
+    """Puts the connection into the scope of each request, so that a fault can reset it."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._gateway, self.app = self.app, self._answer
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        scope["extensions"] = {**scope.get("extensions", {}), LINE: Line(self.transport.abort)}
+        await self._gateway(scope, receive, send)
 
 
 class _Server(uvicorn.Server):
@@ -47,7 +62,7 @@ class Running:
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=_Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -60,6 +75,7 @@ class Running:
         self._server = _Server(config, self._listening)
         self._loop = asyncio.new_event_loop()
         self._wake = asyncio.Event()
+        outbox.on_postponed = self._wake.set
         self._failure: Exception | None = None
         self._thread = Thread(target=self._run, name="mosvpp-sandbox", daemon=True)
 
@@ -104,7 +120,8 @@ class Running:
 
     async def flush(self) -> None:
         """Send all that is due."""
-        self._collect()
+        while (await self._collect()) <= self._world.clock.now():
+            pass
         await self.outbox.drained()
 
     def _run(self) -> None:
@@ -133,36 +150,21 @@ class Running:
     async def _pass_time(self) -> None:
         while True:
             self._wake.clear()
-            wait = self._world.clock.seconds_until(self._collect())
+            wait = self._world.clock.seconds_until(await self._collect())
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
 
-    def _collect(self) -> datetime:
+    async def _collect(self) -> datetime:
+        """Hand on a part of what is due; returns when there will be more."""
         deliveries, next_at = self._world.advance()
         for delivery in deliveries:
             self.outbox.put(delivery)
-        return next_at
-
-
-class LoopTransport(httpx.BaseTransport):
-    """Hands requests of a blocking client to the application, in the sandbox's own event loop."""
-
-    def __init__(self, running: Running) -> None:
-        self._running = running
-        self._inner = httpx.ASGITransport(running.app, raise_app_exceptions=False)
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Wait for the answer; a sandbox that has stopped is one that cannot be reached."""
-        request.read()
-        try:
-            return self._running.call(self._answer(request))
-        except RuntimeError:
-            raise httpx.ConnectError("the sandbox is not running", request=request) from None
-
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
-        answer = await self._inner.handle_async_request(request)
-        return httpx.Response(answer.status_code, headers=answer.headers, content=await answer.aread())
+        while self.outbox.is_busy:
+            await self.outbox.progress()
+        await asyncio.sleep(0)
+        repeat_at = self.outbox.release(self._world.clock.now())
+        return next_at if repeat_at is None else min(next_at, repeat_at)
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:

@@ -1,90 +1,220 @@
-"""All sites together with the clock: the one place that both the HTTP side and the sending side lock."""
+"""The one model: all sites at the simulated present, what was asked and said, and the stream of changes.
+
+It is the one place that the HTTP side, the sending side and those who watch lock. Sites wait in a heap for
+their time, so that what one push costs does not depend on how many sites there are.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import datetime
-from threading import Lock
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from threading import RLock
 from typing import Any, TypeVar
 
-from mosvpp.ids import id_key
+from mosvpp.times import to_wire
 
+from .changes import Changes
+from .choices import Choices
 from .clock import SandboxClock
-from .devices import Metrics
+from .exchanges import Exchange, Exchanges
+from .faults import Fault, Faults
+from .physics.device import Metrics
+from .profiles import PROFILES, Profile
 from .site import Delivery, Site
+from .site_specs import SiteSpec
 
-__all__ = ["RepeatedCommandError", "UnknownSiteError", "World"]
+__all__ = ["UnknownSiteError", "World"]
 
 T = TypeVar("T")
+NEVER = datetime.max.replace(tzinfo=UTC)
+_AT_ONCE = 500
+_KEPT = 10_000
+_POINTS_OF_ALL = 300_000
 
 
 class UnknownSiteError(LookupError):
     """There is no site with that id."""
 
 
-class RepeatedCommandError(Exception):
-    """A site command with that scmd_id was taken before (errors.conflict: our reading)."""
-
-
 class World:
-    """Sites at the simulated present. Every method first lets all sites live up to now."""
+    """Sites at the simulated present. Who asks for one finds it as it is now."""
 
-    def __init__(self, sites: Iterable[Site], clock: SandboxClock) -> None:
-        self.sites = {site.molecule_id: site for site in sites}
+    def __init__(
+        self,
+        specs: Iterable[SiteSpec],
+        clock: SandboxClock,
+        *,
+        push_every: timedelta = timedelta(minutes=1),
+        seed: int = 0,
+        choices: Choices | None = None,
+        profile: str = "inferred",
+        faults: Iterable[Fault] = (),
+    ) -> None:
         self.clock = clock
-        self._lock = Lock()
-        self._command_ids: set[tuple[str, str]] = set()
+        self.seed = seed
+        self.choices = choices or Choices()
+        self.changes = Changes()
+        self.exchanges = Exchanges(self._exchange_changed)
+        self.profile = _profile(profile)
+        self.faults = Faults(seed, self._faults_changed)
+        for fault in faults:
+            self.faults.add(fault)
+        self.sites: dict[str, Site] = {}
+        self.specs: dict[str, SiteSpec] = {}
+        self.lock = RLock()
+        self._push_every = push_every
+        self._due: dict[str, datetime] = {}
+        self._heap: list[tuple[datetime, str]] = []
+        self._waiting: deque[Delivery] = deque(maxlen=_KEPT)  # nobody may be there to take them
         self._changed: list[Callable[[], None]] = []
+        listed = list(specs)
+        for place, spec in enumerate(listed):
+            self._put(spec, place, len(listed))
 
     def on_change(self, changed: Callable[[], None]) -> None:
         """Have `changed` called whenever a request may have brought something forward."""
         self._changed.append(changed)
 
-    def device_list(self, molecule_id: str) -> dict[str, Any]:
-        """Answer a device synchronization."""
-        return self._at_site(molecule_id, lambda site, _: site.device_list())
+    # --- sites ---
 
-    def dispatch(self, molecule_id: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Take a dispatch request."""
-        return self._at_site(molecule_id, lambda site, now: site.dispatch(request, now))
+    def add(self, spec: SiteSpec) -> Site:
+        """One more site, from now on. Raises `ValueError`."""
+        with self.lock:
+            if spec.molecule_id in self.sites:
+                msg = f"there is a site {spec.molecule_id} already"
+                raise ValueError(msg)
+            site = self._put(spec, 0, 1)
+        self.changes.put(
+            "site", self.clock.now(), molecule_id=spec.molecule_id, about="added", data={"name": spec.name}
+        )
+        self._tell()
+        return site
 
-    def command(self, molecule_id: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Take a site command, once."""
-
-        def take(site: Site, now: datetime) -> dict[str, Any]:
-            key = (molecule_id, id_key(request["scmd_id"]))
-            if key in self._command_ids:
-                raise RepeatedCommandError
-            self._command_ids.add(key)
-            return site.command(request, now)
-
-        return self._at_site(molecule_id, take)
-
-    def metrics(self, molecule_id: str) -> dict[str, Metrics]:
-        """What the devices of a site tell now."""
-        return self._at_site(molecule_id, lambda site, now: site.metrics(now))
+    def _put(self, spec: SiteSpec, place: int, count: int) -> Site:
+        """Many sites do not all push at once: their first pushes are spread over the time between two."""
+        now = self.clock.now()
+        every = timedelta(seconds=spec.push_every_s) if spec.push_every_s is not None else self._push_every
+        head_start = timedelta(seconds=int(every.total_seconds() * place / count))
+        site = Site(
+            spec.molecule_id,
+            spec.plant(now, self.seed),
+            at=now,
+            name=spec.name,
+            push_every=every,
+            first_push=now + every - head_start,
+            choices=lambda: self.choices,
+            seed=self.seed,
+            points=max(30, min(2880, _POINTS_OF_ALL // count)),
+            tell=lambda kind, at, about, data: self.changes.put(
+                kind, at, molecule_id=spec.molecule_id, about=about, data=data
+            ),
+        )
+        self.sites[spec.molecule_id], self.specs[spec.molecule_id] = site, spec
+        self._schedule(site)
+        return site
 
     def require(self, molecule_id: str) -> None:
         """Raise `UnknownSiteError` unless there is such a site."""
         if molecule_id not in self.sites:
             raise UnknownSiteError
 
-    def advance(self) -> tuple[list[Delivery], datetime]:
-        """Let time pass; returns what is to be sent, and when there will be more."""
-        with self._lock:
-            now = self.clock.now()
-            deliveries = []
-            for site in self.sites.values():
-                site.advance(now)
-                deliveries += site.take_deliveries()
-            return deliveries, min(site.next_at() for site in self.sites.values())
+    # --- asking ---
 
-    def _at_site(self, molecule_id: str, ask: Callable[[Site, datetime], T]) -> T:
+    def device_list(self, molecule_id: str) -> dict[str, Any]:
+        """Answer a device synchronization."""
+        return self.at_site(molecule_id, lambda site, _: site.device_list())
+
+    def dispatch(self, molecule_id: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Take a dispatch request."""
+        return self.at_site(molecule_id, lambda site, now: site.dispatch(request, now))
+
+    def command(self, molecule_id: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Take a site command. Raises `RepeatedCommandError`."""
+        return self.at_site(molecule_id, lambda site, now: site.command(request, now))
+
+    def metrics(self, molecule_id: str) -> dict[str, Metrics]:
+        """What the devices of a site tell now."""
+        return self.at_site(molecule_id, lambda site, now: site.metrics(now))
+
+    def at_site(self, molecule_id: str, ask: Callable[[Site, datetime], T]) -> T:
+        """Ask a site at the present, or change it. Raises `UnknownSiteError`."""
         self.require(molecule_id)
-        with self._lock:
+        with self.lock:
             site, now = self.sites[molecule_id], self.clock.now()
             site.advance(now)
-            answer = ask(site, now)
+            try:
+                return ask(site, now)
+            finally:
+                self._waiting += site.take_deliveries()
+                self._schedule(site)
+                self._tell()
+
+    # --- time ---
+
+    def advance(self) -> tuple[list[Delivery], datetime]:
+        """Let time pass; returns what is to be sent, and when there will be more.
+
+        Where much is due, that is a part of it: then there is more at once.
+        """
+        with self.lock:
+            now = self.clock.now()
+            deliveries = list(self._waiting)
+            self._waiting.clear()
+            while self._heap and self._heap[0][0] <= now and len(deliveries) < _AT_ONCE:
+                at, molecule_id = heappop(self._heap)
+                if self._due.get(molecule_id) == at:
+                    del self._due[molecule_id]
+                    site = self.sites[molecule_id]
+                    site.advance(at)
+                    deliveries += site.take_deliveries()
+                    self._schedule(site)
+            return deliveries, self._heap[0][0] if self._heap else NEVER
+
+    def _schedule(self, site: Site) -> None:
+        at = site.next_at()
+        if self._due.get(site.molecule_id) != at:
+            self._due[site.molecule_id] = at
+            heappush(self._heap, (at, site.molecule_id))
+
+    # --- telling ---
+
+    def choose(self, choices: Choices) -> None:
+        """Have it otherwise from now on."""
+        with self.lock:
+            self.choices = choices
+        self.changes.put("choices", self.clock.now(), data=vars(choices))
+
+    def choose_profile(self, name: str) -> None:
+        """Write messages in another shape from now on. Raises `ValueError`."""
+        self.profile = _profile(name)
+        self.changes.put("choices", self.clock.now(), data={"profile": name})
+
+    def clock_moved(self) -> None:
+        """Tell that a hand has moved the clock, or changed how fast it runs."""
+        now = self.clock.now()
+        self.changes.put("clock", now, data={"now": to_wire(now), "speed": self.clock.speed})
+
+    def _tell(self) -> None:
         for changed in self._changed:
             changed()
-        return answer
+
+    def _exchange_changed(self, exchange: Exchange) -> None:
+        self.changes.put(
+            "exchange",
+            exchange.at,
+            molecule_id=exchange.molecule_id,
+            about=str(exchange.number),
+            data=exchange.row(),
+        )
+
+    def _faults_changed(self) -> None:
+        self.changes.put("faults", self.clock.now(), data={"faults": self.faults.as_json()})
+
+
+def _profile(name: str) -> Profile:
+    if name not in PROFILES:
+        msg = f"there is no profile {name!r}; there are {', '.join(PROFILES)}"
+        raise ValueError(msg)
+    return PROFILES[name]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
-from .devices import Battery, Device, Meter, Metrics, Order, PvInverter, Relay, Thermostat
+from .battery import Battery
+from .device import Device, Metrics, Order
+from .loads import Relay, Thermostat
+from .meter import Meter
 from .surroundings import Surroundings
 
-__all__ = ["Plan", "Plant", "sample_plant"]
+__all__ = ["Plan", "Plant"]
+
+_SIGNS = {"charge": -1, "discharge": 1, "shed": 1}
 
 
 @dataclass(frozen=True)
@@ -24,39 +28,58 @@ class Plan:
 
 
 class Plant:
-    """Devices, household and meter. What is not balanced among them flows through the meter."""
+    """Devices and household. What is not balanced among them flows through the meters."""
 
-    def __init__(self, devices: Sequence[Device], meter: Meter, around: Surroundings) -> None:
+    def __init__(self, devices: Iterable[Device], around: Surroundings) -> None:
         self.devices = {device.device_id: device for device in devices}
-        self.meter = meter
         self.household_kw = 0.0
-        self._around = around
+        self.import_kw = 0.0
+        self.around = around
+        self._listed = [self.devices[name] for name in sorted(self.devices)]
+        self._meters = [device for device in self._listed if isinstance(device, Meter)]
+        self._obeying: Mapping[str, Order] = {}
 
-    def copy(self) -> Self:
+    def copy(self) -> Plant:
         """The same plant, going its own way from here on."""
-        return deepcopy(self)
+        twin = Plant((copy(device) for device in self.devices.values()), self.around)
+        twin.household_kw, twin.import_kw = self.household_kw, self.import_kw
+        twin._obeying = self._obeying
+        return twin
 
-    def inventory(self) -> list[Device | Meter]:
-        """All devices by their ids, the meter among them."""
-        return sorted([*self.devices.values(), self.meter], key=lambda device: device.device_id)
+    def inventory(self) -> list[Device]:
+        """All devices by their ids."""
+        return self._listed
 
     def obey(self, orders: Mapping[str, Order], at: datetime) -> None:
-        """Hand each device its order; those that are not named work normally."""
-        for device in self.devices.values():
-            device.obey(orders.get(device.device_id), at)
+        """Hand each device its order; those that are not named, or not online, work normally."""
+        if not orders and not self._obeying:
+            return
+        self._obeying = orders
+        for device in self._listed:
+            device.obey(orders.get(device.device_id) if device.online else None, at)
 
     def step(self, begin: datetime, seconds: float) -> None:
         """Let time pass, no further than to the end of the minute."""
-        hours = seconds / 3600
-        for device in self.devices.values():
-            device.step(begin, hours, self._around)
-        self.household_kw = self._around.household_kw(begin)
-        given = sum(device.output_kw for device in self.devices.values())
-        self.meter.measure(self.household_kw - given, begin, hours, self._around)
+        hours, given = seconds / 3600, 0.0
+        for device in self._listed:
+            device.step(begin, hours, self.around)
+            given += device.output_kw
+        self.household_kw = self.around.household_kw(begin)
+        self.import_kw = self.household_kw - given
+        for meter in self._meters:
+            meter.measure(self.import_kw, begin, hours, self.around)
 
     def metrics(self) -> dict[str, Metrics]:
-        """What every device tells of itself."""
-        return {device.device_id: device.metrics() for device in self.inventory()}
+        """What every device tells of itself, if it can tell at all."""
+        return {
+            device.device_id: told for device in self._listed if device.online and (told := device.metrics())
+        }
+
+    def state_of_charge(self) -> float | None:
+        """How full the batteries are together, in percent; None without any."""
+        batteries = [device for device in self._listed if isinstance(device, Battery)]
+        capacity = sum(battery.capacity_kwh for battery in batteries)
+        return round(100 * sum(one.stored_kwh for one in batteries) / capacity, 1) if batteries else None
 
     def plan(self, event_type: str, power_kw: float, previous: Plan | None = None) -> Plan:
         """Share an event among the devices: charge and discharge are for batteries, shed for loads.
@@ -71,7 +94,7 @@ class Plant:
         return Plan(event_type, {}, {})
 
     def _battery_orders(self, event_type: str, power_kw: float) -> dict[str, Order]:
-        batteries = [device for device in self.devices.values() if isinstance(device, Battery)]
+        batteries = [device for device in self._listed if isinstance(device, Battery) and device.online]
         total = sum(battery.limit_kw for battery in batteries)
         return {
             battery.device_id: Order(event_type, min(power_kw, total) * battery.limit_kw / total)
@@ -80,10 +103,14 @@ class Plant:
 
     def _shed_plan(self, power_kw: float, known_kw: Mapping[str, float]) -> Plan:
         """Heating first, which can be reduced by any amount; then relays, for at least half of their load."""
-        baseline = {load.device_id: known_kw.get(load.device_id, load.flexible_kw) for load in self._loads()}
+        loads = [
+            device for device in self._listed if isinstance(device, Thermostat | Relay) and device.online
+        ]
+        loads.sort(key=lambda load: isinstance(load, Relay))
+        baseline = {load.device_id: known_kw.get(load.device_id, load.flexible_kw) for load in loads}
         orders: dict[str, Order] = {}
         left = power_kw
-        for load in self._loads():
+        for load in loads:
             drawn = baseline[load.device_id]
             part = min(left, drawn) if isinstance(load, Thermostat) else drawn if left >= drawn / 2 else 0.0
             if part > 0:
@@ -93,33 +120,12 @@ class Plant:
                 left = max(0.0, left - part)
         return Plan("shed", orders, baseline)
 
-    def _loads(self) -> list[Thermostat | Relay]:
-        loads = [device for device in self.devices.values() if isinstance(device, Thermostat | Relay)]
-        return sorted(loads, key=lambda load: isinstance(load, Relay))
-
     def delivered_kw(self, plan: Plan) -> dict[str, float]:
         """What each device did for an event during the last step; never negative, and nothing for restore."""
-        sign = {"charge": -1, "discharge": 1, "shed": 1}.get(plan.event_type, 0)
+        sign = _SIGNS.get(plan.event_type, 0)
         return {
             device_id: max(
                 0.0, sign * self.devices[device_id].output_kw + plan.baseline_kw.get(device_id, 0.0)
             )
             for device_id in plan.orders
         }
-
-
-def sample_plant(at: datetime, seed: int = 0) -> Plant:
-    """The devices of the pages' samples (20000, 21000, 22000 with voltage and frequency), and two of ours."""
-    around = Surroundings(seed)
-    plant = Plant(
-        [
-            Battery("20000", "Battery Inverter 1"),
-            Relay("21000", "Main Relay", last_switch_at=at),
-            PvInverter("23000", "Roof Inverter"),
-            Thermostat("24000", "Living Room"),
-        ],
-        Meter("22000", "Grid Meter"),
-        around,
-    )
-    plant.step(at, 1e-6)  # so that everything has a power from the beginning
-    return plant

@@ -1,0 +1,50 @@
+"""Sends an exchange of the log again: a call as if the partner did, a push to the partner."""
+
+from __future__ import annotations
+
+import httpx
+import msgspec
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .outbox import Outbox
+from .site import Delivery, Kind
+from .transports import DirectTransport
+from .world import World
+
+__all__ = ["resend"]
+
+_KINDS: dict[str, Kind] = {
+    "receive_data_push": "data_push",
+    "receive_execution_response": "execution_response",
+}
+
+
+async def resend(world: World, number: int, app: ASGIApp, api_key: str, outbox: Outbox | None) -> int:
+    """The number of the new exchange. Raises `LookupError`, `RuntimeError`."""
+    exchange = world.exchanges.get(number)
+    if exchange is None:
+        raise LookupError("the log holds no such exchange (any more)")
+    last = world.exchanges.last
+    if exchange.direction == "received":
+
+        async def repeated(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["extensions"] = {**scope.get("extensions", {}), "mosvpp_sandbox.repeats": number}
+            await app(scope, receive, send)
+
+        async with httpx.AsyncClient(
+            transport=DirectTransport(repeated), base_url="http://localhost"
+        ) as client:
+            headers = {"X-API-Key": api_key, "Content-Type": "application/json"}
+            await client.request(exchange.method, exchange.url, content=exchange.body, headers=headers)
+    elif outbox is None:
+        raise RuntimeError("the sandbox is not running")
+    else:
+        body = msgspec.json.decode(exchange.body)
+        kind = _KINDS[exchange.operation]
+        outbox.put(Delivery(kind, exchange.molecule_id, exchange.at, body), repeats=number)
+    newer = (
+        one.number
+        for one in world.exchanges.newest(limit=1000)
+        if one.number > last and one.repeats == number
+    )
+    return max(newer)
