@@ -36,7 +36,7 @@ from .retry import RetryBudget, RetryPolicy, read_http_date
 from .slots import EventSlot
 from .statuses import check_statuses
 
-__all__ = ["Attempt", "Calls", "Failure", "Flow", "Pause", "Request"]
+__all__ = ["Attempt", "Calls", "Failure", "Flow", "Pause", "Request", "site_of"]
 
 MAX_SKEW = timedelta(seconds=5)
 """Difference of clocks that is reported (behaviour.clock_skew)."""
@@ -80,7 +80,7 @@ class Calls:
 
     def _prepare_sync(self, molecule_id: str) -> Request:
         return self._request(
-            _wire.DEVICE_SYNC, _wire.device_call(_site(molecule_id)), molecule_id=molecule_id
+            _wire.DEVICE_SYNC, _wire.device_call(site_of(molecule_id)), molecule_id=molecule_id
         )
 
     def submit_dispatch(self, molecule_id: str, slots: Any, mode: str) -> Flow[DispatchReceipt]:
@@ -95,7 +95,7 @@ class Calls:
             raise RuleError(msg, path="$.mode", rule="enum", evidence=("dispatch.mode",))
         if mode == "live":
             self._insist_on_arming("live dispatch moves real devices")
-        call = _wire.dispatch_call(_site(molecule_id), events, DispatchMode(mode))
+        call = _wire.dispatch_call(site_of(molecule_id), events, DispatchMode(mode))
         rules.check("DispatchRequest", call["json"])
         return self._request(
             _wire.DISPATCH,
@@ -127,7 +127,7 @@ class Calls:
         """Check a site command and write its body."""
         wanted = _tuple_of(DeviceCommand, commands, path="commands", example="commands.turn_off('21000')")
         self._insist_on_arming("a site command acts at once, and no test mode is documented")
-        call = _wire.site_command_call(_site(molecule_id), wanted, scmd_id=scmd_id, seconds=seconds)
+        call = _wire.site_command_call(site_of(molecule_id), wanted, scmd_id=scmd_id, seconds=seconds)
         rules.check("SiteCommandRequest", call["json"])
         return self._request(
             _wire.SITE_COMMAND,
@@ -324,7 +324,8 @@ def _outdated() -> RuleError:
 _LONGEST_SEGMENT = 200
 
 
-def _site(molecule_id: object) -> str:
+def site_of(molecule_id: object) -> str:
+    """A molecule_id that can stand in a path. Raises `RuleError`."""
     pattern = document()["components"]["parameters"]["MoleculeId"]["schema"]["pattern"]
     return _segment(molecule_id, "molecule_id", pattern, "fecd0001c031e7e8", "transport.molecule_id_segment")
 

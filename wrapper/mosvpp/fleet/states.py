@@ -211,6 +211,8 @@ def _after_sending(now: Standing, entry: Sent) -> Standing:
 
 
 def _after_answer(now: Standing, entry: Answered) -> Standing:
+    if entry.revision > now.revision:
+        return now  # the request never left
     now = _changed(now, out=now.out - {entry.revision})
     if entry.verdict == "refused_for_now":
         return now

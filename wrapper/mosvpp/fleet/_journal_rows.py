@@ -1,0 +1,257 @@
+"""What a journal does to its tables, inside a transaction of somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, insert, select, tuple_, update
+
+from mosvpp.errors import RuleError
+from mosvpp.ids import id_key
+from mosvpp.slots import EventSlot
+from mosvpp_api.models.dispatch_mode import DispatchMode
+
+from ._journal_tables import dispatches, entries
+from .dispatches import Dispatch
+from .entries import Answered, Entry, Sent
+
+__all__ = [
+    "PAGE",
+    "Begin",
+    "Note",
+    "Obstacle",
+    "Wanted",
+    "append",
+    "begin",
+    "from_microseconds",
+    "load",
+    "page",
+    "record",
+    "site_key",
+    "to_microseconds",
+]
+
+PAGE = 500
+
+Obstacle: TypeAlias = Literal["cancelled", "taken", "newer"]
+"""Why a request must not leave: its event is cancelled, another one took it, or a newer one left."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Entry).decode
+
+
+class Wanted(NamedTuple):
+    """An event that is wanted at a site."""
+
+    molecule_id: str
+    slot: EventSlot
+
+
+class Begin(NamedTuple):
+    """A request wants to leave."""
+
+    number: int
+    sent: Sent
+
+
+class Note(NamedTuple):
+    """Something happened."""
+
+    number: int
+    entry: Entry
+
+
+def to_microseconds(instant: datetime) -> int:
+    """Microseconds since 1970, as times are stored."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(stored: int) -> datetime:
+    """The instant that was stored."""
+    return _EPOCH + stored * _MICROSECOND
+
+
+def site_key(molecule_id: str) -> str:
+    """Ids of sites are compared without their case, as receipts are."""
+    return molecule_id.lower()
+
+
+# --- what is wanted
+
+
+def record(
+    connection: Connection,
+    wanted: Sequence[Wanted],
+    *,
+    mode: DispatchMode,
+    plan: str,
+    slot_texts: Sequence[str],
+    update_sent: bool,
+) -> None:
+    """Note what is wanted, where that is new. Raises `RuleError` where it must not be wanted."""
+    keys = [(id_key(one.slot.event_id), site_key(one.molecule_id)) for one in wanted]
+    d = dispatches.c
+    statement = select(d.id, d.event_key, d.site_key, d.mode, d.plan, d.newest, d.may_send, d.is_cancelled)
+    chosen = tuple_(d.event_key, d.site_key).in_(keys)
+    found = connection.execute(statement.where(chosen).order_by(d.id).with_for_update())
+    known = {(row.event_key, row.site_key): row for row in found}
+    new, changed = [], []
+    for one, key, text in zip(wanted, keys, slot_texts, strict=True):
+        slot = one.slot
+        version = {
+            "plan": plan,
+            "slot": text,
+            "start_at": to_microseconds(slot.start),
+            "end_at": to_microseconds(slot.end),
+            "may_send": True,
+            "is_open": True,
+        }
+        row = known.get(key)
+        if row is None:
+            names = {"event_key": key[0], "site_key": key[1], "event_id": slot.event_id}
+            guards = {"newest": 0, "holder": 0, "is_cancelled": False}
+            new.append({**names, "molecule_id": one.molecule_id, "mode": mode.value, **guards, **version})
+        elif row.plan != plan:
+            _insist_on_new_version(row, one, mode, update_sent=update_sent)
+            changed.append({"number": row.id, **version})
+    if new:
+        connection.execute(insert(dispatches), new)
+    if changed:
+        connection.execute(update(dispatches).where(d.id == bindparam("number")), changed)
+
+
+def _insist_on_new_version(row: Row[Any], one: Wanted, mode: DispatchMode, *, update_sent: bool) -> None:
+    about = f"{one.slot.event_id} at {one.molecule_id}"
+    if row.is_cancelled:
+        msg = f"{about} was cancelled, and stays so: give the event a new id"
+        raise RuleError(msg, path="event_id", rule="cancelled", evidence=("behaviour.revision_order",))
+    if row.mode != mode.value:
+        msg = f"{about} was planned in mode {row.mode}; whether both modes share ids is not known"
+        raise RuleError(msg, path="mode", rule="same_mode", evidence=("unknown.test_mode_effect",))
+    if row.newest and not row.may_send and not update_sent:
+        msg = f"{about} was sent before; say update=True to send it again, changed or not"
+        raise RuleError(msg, path="event_id", rule="sent_before", evidence=("dispatch.update_by_same_id",))
+
+
+# --- what leaves
+
+_GUARDS = select(
+    dispatches.c.id,
+    dispatches.c.newest,
+    dispatches.c.holder,
+    dispatches.c.may_send,
+    dispatches.c.is_cancelled,
+)
+_LEAVES = (
+    update(dispatches)
+    .where(dispatches.c.id == bindparam("number"))
+    .values(
+        newest=bindparam("revision"),
+        holder=bindparam("by"),
+        may_send=False,
+        is_cancelled=bindparam("cancels"),
+        is_open=True,
+    )
+)
+
+
+def begin(connection: Connection, begins: Sequence[Begin], holder: int) -> list[Obstacle | None]:
+    """Let requests leave, or say why not. What may leave is noted; this may be done twice."""
+    chosen = dispatches.c.id.in_([one.number for one in begins])
+    found = connection.execute(_GUARDS.where(chosen).order_by(dispatches.c.id).with_for_update())
+    guards = {row.id: row for row in found}
+    verdicts: list[Obstacle | None] = []
+    leaving: list[dict[str, Any]] = []
+    seen: set[int] = set()
+    for number, sent in begins:
+        guard = guards[number]
+        verdict = "taken" if number in seen and not sent.cancels else _obstacle(guard, sent, holder)
+        verdicts.append(verdict)
+        if verdict is None:
+            seen.add(number)
+            cancels = guard.is_cancelled or sent.cancels
+            leaving.append({"number": number, "revision": sent.revision, "by": holder, "cancels": cancels})
+    if leaving:
+        connection.execute(_LEAVES, leaving)
+        may = zip(begins, verdicts, strict=True)
+        append(connection, [Note(*one) for one, verdict in may if verdict is None])
+    return verdicts
+
+
+def _obstacle(guard: Row[Any], sent: Sent, holder: int) -> Obstacle | None:
+    if sent.revision < guard.newest:
+        return "newer"
+    if sent.cancels:
+        return None
+    if guard.is_cancelled:
+        return "cancelled"
+    is_repeat = sent.revision == guard.newest and holder == guard.holder
+    return None if is_repeat or guard.may_send else "taken"
+
+
+# --- what happened
+
+
+def append(connection: Connection, notes: Iterable[Note]) -> None:
+    """Add entries; a request of which nothing was written may be sent again."""
+    rows, unsent = [], []
+    for number, entry in notes:
+        rows.append({"dispatch": number, "entry": _encode(entry).decode()})
+        if isinstance(entry, Answered) and entry.verdict == "not_sent":
+            unsent.append({"number": number, "revision": entry.revision})
+    if rows:
+        connection.execute(insert(entries), rows)
+    if unsent:
+        d = dispatches.c
+        still = (d.id == bindparam("number")) & (d.newest == bindparam("revision")) & ~d.is_cancelled
+        connection.execute(update(dispatches).where(still).values(may_send=True), unsent)
+
+
+# --- reading
+
+
+def page(connection: Connection, conditions: Iterable[Any], after: int) -> list[Dispatch]:
+    """The next dispatches, in the order of their numbers."""
+    chosen = select(dispatches).where(*conditions, dispatches.c.id > after)
+    return load(connection, connection.execute(chosen.order_by(dispatches.c.id).limit(PAGE)))
+
+
+def load(connection: Connection, rows: Iterable[Row[Any]]) -> list[Dispatch]:
+    """Dispatches with all that happened to them."""
+    kept = list(rows)
+    happened: dict[int, list[Entry]] = {row.id: [] for row in kept}
+    chosen = select(entries.c.dispatch, entries.c.entry).where(entries.c.dispatch.in_(list(happened)))
+    for number, text in connection.execute(chosen.order_by(entries.c.seq)):
+        happened[number].append(_decode(text))
+    return [_read(row, happened[row.id]) for row in kept]
+
+
+def _read(row: Row[Any], happened: list[Entry]) -> Dispatch:
+    return Dispatch.build(
+        happened,
+        number=row.id,
+        molecule_id=row.molecule_id,
+        event_id=row.event_id,
+        mode=DispatchMode(row.mode),
+        plan=row.plan,
+        slot=read_slot(row.slot),
+        is_cancelled=row.is_cancelled,
+    )
+
+
+_slots: dict[str, EventSlot] = {}
+
+
+def read_slot(text: str) -> EventSlot:
+    """A slot from its JSON. Sites share few of them."""
+    slot = _slots.get(text)
+    if slot is None:
+        if len(_slots) >= PAGE:
+            _slots.clear()
+        slot = _slots[text] = EventSlot.from_json(text)
+    return slot
