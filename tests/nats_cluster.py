@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+import nats
+from nats.js import JetStreamContext, api
 
 from serving import free_port
 
+T = TypeVar("T")
+
+STREAM = "MOSVPP"
 PATIENCE_S = 60  # only a failing test waits so long
 
 _CONFIG = """
@@ -74,6 +82,20 @@ class NatsServer:
             return None
 
 
+@dataclass(frozen=True)
+class Message:
+    """What a consumer gets."""
+
+    seq: int
+    subject: str
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def id(self) -> str:
+        return self.headers["Nats-Msg-Id"]
+
+
 class NatsCluster:
     """`size` servers that hold streams together; with one server there is no cluster."""
 
@@ -81,24 +103,27 @@ class NatsCluster:
         self, folder: Path, *, size: int = 3, sync: str = "sync_interval: always", authorization: str = ""
     ) -> None:
         self.servers = [NatsServer(f"n{number}", folder) for number in range(1, size + 1)]
+        self._authorization = authorization
+        self.configure(sync=sync)
+
+    def configure(self, *, sync: str) -> None:
+        """Write the configuration that servers read when they start."""
         routes = ", ".join(f'"nats://127.0.0.1:{one.ports["cluster"]}"' for one in self.servers)
         for one in self.servers:
-            text = _CONFIG + (_CLUSTER if size > 1 else "")
+            text = _CONFIG + (_CLUSTER if len(self.servers) > 1 else "")
             one.config.write_text(
                 text.format(
                     name=one.name,
-                    folder=folder / one.name,
+                    folder=one.folder / one.name,
                     sync=sync,
-                    authorization=authorization,
+                    authorization=self._authorization,
                     routes=routes,
                     **one.ports,
                 )
             )
 
     def __enter__(self) -> Self:
-        for one in self.servers:
-            one.start()
-        self.wait()
+        self.start()
         return self
 
     def __exit__(
@@ -106,6 +131,12 @@ class NatsCluster:
     ) -> None:
         for one in self.servers:
             one.stop()
+
+    def start(self) -> None:
+        """Start all, and wait until they are ready."""
+        for one in self.servers:
+            one.start()
+        self.wait()
 
     @property
     def urls(self) -> list[str]:
@@ -127,6 +158,80 @@ class NatsCluster:
         if said is None or "disabled" in said:
             return False
         return len(self.servers) == 1 or bool((said.get("meta_cluster") or {}).get("leader"))
+
+    # The stream, by a client of its own
+
+    def stream(self) -> api.StreamInfo:
+        return self._ask(lambda js: js.stream_info(STREAM))
+
+    def make_stream(self, **config: Any) -> None:
+        wanted = {"subjects": ["mosvpp.>"], "num_replicas": 3, "storage": "file", "duplicate_window": 120}
+        self._ask(lambda js: js.add_stream(api.StreamConfig(name=STREAM, **{**wanted, **config})))
+
+    def remove_streams(self) -> None:
+        async def remove(js: JetStreamContext) -> None:
+            for one in await js.streams_info():
+                await js.delete_stream(str(one.config.name))
+
+        self._ask(remove)
+
+    def leader(self) -> NatsServer:
+        """The server that leads the stream."""
+        cluster = self.stream().cluster
+        assert cluster is not None
+        return next(one for one in self.servers if one.name == cluster.leader)
+
+    def messages(self) -> list[Message]:
+        """What a new consumer gets, in its order."""
+
+        async def read(js: JetStreamContext) -> list[Message]:
+            found: list[Message] = []
+            subscription = await js.pull_subscribe("", stream=STREAM)
+            left = (await subscription.consumer_info()).num_pending or 0
+            while left:
+                for one in await subscription.fetch(min(left, 500), timeout=30):
+                    at = one.metadata
+                    found.append(Message(at.sequence.stream, one.subject, one.data, dict(one.headers or {})))
+                    left = at.num_pending
+                    await one.ack()
+            await subscription.unsubscribe()
+            return found
+
+        return self._ask(read)
+
+    def forget_ids(self) -> None:
+        """Let the time pass in which the stream recognises repetitions."""
+
+        async def forget(js: JetStreamContext) -> None:
+            config = (await js.stream_info(STREAM)).config
+            config.duplicate_window = 0.1
+            await js.update_stream(config)
+            await asyncio.sleep(0.5)
+            config.duplicate_window = 120
+            await js.update_stream(config)
+
+        self._ask(forget)
+
+    def publish_again(self, message: Message, *, with_order: bool = True) -> api.PubAck:
+        """Send a message once more, as a forwarder that has been asleep for long would."""
+        headers = dict(message.headers)
+        headers.pop("Nats-Expected-Stream")
+        if not with_order:
+            headers.pop("Nats-Expected-Last-Subject-Sequence")
+        return self._ask(lambda js: js.publish(message.subject, message.body, headers=headers))
+
+    def remove(self, seq: int) -> None:
+        self._ask(lambda js: js.delete_msg(STREAM, seq))
+
+    def _ask(self, work: Callable[[JetStreamContext], Awaitable[T]]) -> T:
+        async def run() -> T:
+            client = await nats.connect(self.urls, max_reconnect_attempts=60, reconnect_time_wait=0.2)
+            try:
+                return await work(client.jetstream(timeout=30))
+            finally:
+                await client.close()
+
+        return asyncio.run(run())
 
 
 def _program() -> str:

@@ -67,12 +67,6 @@ def forward(
         str | None,
         typer.Option("--token", metavar="SECRET", help=f"A token of NATS. {_SECRET}", rich_help_panel=_NATS),
     ] = None,
-    credentials: Annotated[
-        Path | None,
-        typer.Option(
-            "--credentials", metavar="FILE", help="A .creds file, as nsc writes it.", rich_help_panel=_NATS
-        ),
-    ] = None,
     ca_file: options.CaFile = None,
     once: Annotated[
         bool, typer.Option("--once", help="End when all that is stored now is in the stream.")
@@ -117,7 +111,7 @@ def forward(
     if not servers:
         msg = f"say where NATS is: --to nats://host:4222, or the variable {SERVERS_VARIABLE}"
         raise RuleError(msg, path="--to", rule="required")
-    access = _access(user=user, password=password, token=token, credentials=credentials)
+    access = _access(user=user, password=password, token=token)
     if ca_file is not None:
         access["tls"] = _trust(ca_file)
     from .arguments import naming
@@ -199,25 +193,16 @@ def _forwarding() -> Any:
     return forwarding
 
 
-def _access(
-    *, user: str | None, password: str | None, token: str | None, credentials: Path | None
-) -> dict[str, Any]:
-    from .arguments import read_file, read_secret
+def _access(*, user: str | None, password: str | None, token: str | None) -> dict[str, Any]:
+    from .arguments import read_secret
 
-    if sum((user is not None, token is not None, credentials is not None)) > 1:
-        msg = "give one of --user, --token and --credentials"
-        raise RuleError(msg, path="--user", rule="one_of")
+    if user is not None and token is not None:
+        raise RuleError("give --user or --token, not both", path="--token", rule="one_of")
     if (user is None) != (password is None):
         raise RuleError("--user and --password belong together", path="--password", rule="required")
-    access: dict[str, Any] = {}
     if user is not None and password is not None:
-        access = {"user": user, "password": read_secret(password, "--password").value}
-    if token is not None:
-        access = {"token": read_secret(token, "--token").value}
-    if credentials is not None:
-        read_file(credentials, "--credentials")  # for a better message than a connection that fails
-        access = {"user_credentials": str(credentials)}
-    return access
+        return {"user": user, "password": read_secret(password, "--password").value}
+    return {} if token is None else {"token": read_secret(token, "--token").value}
 
 
 def _trust(ca_file: Path) -> ssl.SSLContext:

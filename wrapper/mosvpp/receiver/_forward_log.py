@@ -36,7 +36,7 @@ _log = logging.getLogger("mosvpp.receiver")
 DUPLICATES_S = 120.0
 SUBJECTS = "mosvpp.>"
 _COVERING = {SUBJECTS, "mosvpp.*.*", ">"}
-_CONNECTING_S = 15.0
+_CONNECTING_S = 5.0
 _ANSWER_S = 5.0
 _SHORTEST_DUPLICATES_S = 30.0  # several times what a publication may be on its way
 _TOO_LARGE = {10054}  # JSStreamMessageExceedsMaximum
@@ -77,19 +77,19 @@ class Log:
 
     async def open(self) -> None:
         """Connect. Raises `StoreError`."""
+        connecting = nats.connect(
+            self._servers,
+            name="mosvpp inbox forward",
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=3,
+            error_cb=self._note,
+            disconnected_cb=self._note_loss,
+            reconnected_cb=_note_return,
+            **self._options,
+        )
         try:
-            async with asyncio.timeout(_CONNECTING_S):
-                self._nats = await nats.connect(
-                    self._servers,
-                    name="mosvpp inbox forward",
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=1,
-                    connect_timeout=3,
-                    error_cb=self._note,
-                    disconnected_cb=self._note_loss,
-                    reconnected_cb=_note_return,
-                    **self._options,
-                )
+            self._nats = await asyncio.wait_for(connecting, _CONNECTING_S)
         except (*_FAILURES, ValueError) as error:
             why = self._last_fault if isinstance(error, TimeoutError) else _said(error)
             msg = f"NATS at {self.shown} cannot be reached: {why}"
@@ -255,7 +255,7 @@ def _said(error: BaseException) -> str:
         return "an answer that is no JSON"
     if isinstance(error, nats.errors.NoRespondersError | js_errors.NoStreamResponseError):
         return "no server leads the stream at present"
-    if isinstance(error, nats.errors.AuthorizationError):
+    if "authorization" in f"{type(error).__name__} {error}".lower():
         return "it refused user, password or token"
     if isinstance(error, TimeoutError):
         return "no answer in time"
