@@ -153,7 +153,7 @@ class _Redaction:
         return text if not text or _PLAIN_WORD.fullmatch(text) else f"a text of {len(text)} characters"
 
     def _number(self, number: float) -> float:
-        return 0.0 if isinstance(number, float) else int(self._other(str(number)))
+        return 0.0 if type(number) is float else int(self._other(str(number)))
 
     def _other(self, text: str) -> str:
         """Another text of the same form: digits for digits, letters for letters, in the same case."""
