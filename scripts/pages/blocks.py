@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 _FENCE = re.compile(
     r"^(?P<indent> *)```python(?P<options>[^\n]*)\n(?P<code>.*?)^(?P=indent)```$"
-    r"(?:\n+(?P=indent)```text\n(?P<printed>.*?)^(?P=indent)```$)?",
+    r"(?:\n+(?P=indent)```text[^\n]*\n(?P<printed>.*?)^(?P=indent)```$)?",
     re.MULTILINE | re.DOTALL,
 )
 

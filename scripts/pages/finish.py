@@ -15,6 +15,7 @@ from .sources import Fact, Sources
 # zensical's llmstxt wants the address of the site. Ours may be read from anywhere, so no page keeps one.
 NO_ADDRESS = "https://site.invalid/"
 
+PLAIN_TO_SEE = 2  # columns: what stands below the first needs no name
 _TABLE = re.compile(r"<table>\s*<thead>(.*?)</thead>(.*?)</table>", re.DOTALL)
 _TAG = re.compile(r"(<[^>]+>)")
 _NAME = re.compile(r"(?<![\w.])(?:[a-z]+\.[a-z][a-z_0-9]+|[a-z]+_[a-z_]+|[A-Z][a-zA-Z]+Error)(?!\w|\.\w)")
@@ -53,7 +54,10 @@ def label_cells(html: str) -> str:
 
 
 def _labelled(table: re.Match[str]) -> str:
-    labels = [re.sub("<[^>]+>", "", cell).strip() for cell in re.findall("<th[^>]*>(.*?)</th>", table[1])]
+    heads = [re.sub("<[^>]+>", "", cell).strip() for cell in re.findall("<th[^>]*>(.*?)</th>", table[1])]
+    labels = [head if head.endswith("?") or not head else f"{head}:" for head in heads]
+    if len(labels) == PLAIN_TO_SEE:
+        labels[1] = ""
     rows = []
     for row in re.split("(?=<tr>)", table[2]):
         before, *cells = re.split(r"(?=<td\b)", row)

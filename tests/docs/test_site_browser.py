@@ -247,26 +247,43 @@ def served(site: Path) -> Iterator[tuple[str, Sandbox]]:
         thread.join()
 
 
-def test_the_console_sends_a_dispatch_to_the_sandbox(
-    chromium: Browser, served: tuple[str, Sandbox], screenshots: Path
+@pytest.mark.parametrize(
+    ("operation_id", "path", "shown"),
+    [
+        ("sync_devices", "/devicesync", "Battery Inverter 1"),
+        ("submit_dispatch", "/dr", "1 of 1 event accepted."),
+        ("submit_site_command", "/sitecmd", "2 of 2 commands accepted."),
+    ],
+    ids=["sync", "dispatch", "command"],
+)
+def test_the_console_sends_to_the_sandbox(
+    chromium: Browser,
+    served: tuple[str, Sandbox],
+    screenshots: Path,
+    operation_id: str,
+    path: str,
+    shown: str,
 ) -> None:
-    url, _ = served
+    """From the page of each call to its place in the console; what is sent arrives, the answer is seen."""
+    url, vpp = served
+    before = len(vpp.answered)
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
     watched = Watched(context)
     page = watched.page
-    page.goto(f"{url}/console/openapi.html#tag/dispatch/submit_dispatch")
-    operation = page.locator("section", has=page.get_by_role("heading", name="Submit dispatch events")).last
+    page.goto(f"{url}/operations/{operation_id}.html")
+    page.get_by_role("link", name="in the console").click()
+    operation = page.locator(f'[id$="/{operation_id}"]')
     expect(operation.get_by_text("Python SDK").first).to_be_visible()
-    expect(operation.get_by_text("with Sandbox(clock=then) as vpp").first).to_be_visible()
+    expect(operation.get_by_text("as vpp").first).to_be_visible()
     operation.get_by_role("button", name=re.compile("Test Request")).click()
-    page.screenshot(path=screenshots / "console-request.png")
-    with page.expect_response(re.compile(r"/v1/api/gateway/fecd0001c031e7e8/dr$")) as answered:
+    page.screenshot(path=screenshots / f"console-{operation_id}.request.png")
+    with page.expect_response(re.compile(rf"/v1/api/gateway/fecd0001c031e7e8{path}$")) as answered:
         page.get_by_role("button", name=re.compile("^Send")).first.click()
-    receipt = answered.value.json()
     assert answered.value.status == 200
-    assert receipt["event_slots"][0]["status"] == "accepted"
-    expect(page.get_by_text(receipt["message"]).first).to_be_visible()
-    page.screenshot(path=screenshots / "console-receipt.png")
+    assert shown in answered.value.text()
+    expect(page.get_by_text(shown).first).to_be_visible()
+    page.screenshot(path=screenshots / f"console-{operation_id}.answer.png")
+    assert len(vpp.answered) == before + 1
     assert watched.abroad(url) == []
     assert watched.complaints == []
     context.close()

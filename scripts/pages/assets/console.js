@@ -32,6 +32,8 @@ Scalar.createApiReference("#console", {
   defaultOpenAllTags: true,
   documentDownloadType: "none",
   hideModels: false,
+  // Deep links are made of names.
+  generateTagSlug: tag => tag.name,
   generateOperationSlug: operation => operation.operationId,
   ...(content.openapi && {
     authentication: {
