@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from mosvpp.errors import RuleError
 
-__all__ = ["GapPolicy", "Integral", "Sample", "Span", "common", "integrate", "measured"]
+__all__ = ["GapPolicy", "Integral", "Sample", "Span", "common", "integrate", "measured", "power_at"]
 
 GapPolicy: TypeAlias = Literal["zero", "drop", "hold"]
 
@@ -100,6 +100,16 @@ def integrate(
             energies.append(piece._replace(first=piece.before, last=piece.before).kilowatt_hours)
     asked = end - start
     return Integral(fsum(energies), measured, measured if gaps == "drop" else asked, asked)
+
+
+def power_at(samples: Sequence[Sample], at: datetime, *, max_gap: timedelta) -> float | None:
+    """The power at an instant, in kW; None in a gap."""
+    index = bisect_right(samples, at, key=lambda sample: sample.at)
+    if index and samples[index - 1].at == at:
+        return samples[index - 1].kilowatts
+    if index in (0, len(samples)) or samples[index].at - samples[index - 1].at > max_gap:
+        return None
+    return _between(samples[index - 1], samples[index], at)
 
 
 def measured(samples: Sequence[Sample], start: datetime, end: datetime, *, max_gap: timedelta) -> list[Span]:

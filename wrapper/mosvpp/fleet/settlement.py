@@ -23,7 +23,7 @@ from mosvpp_api.models.event_type import EventType
 from .energy import GapPolicy, Sample, Span, common, integrate, measured
 from .metrics import Metric
 
-__all__ = ["MAX_GAP", "Settlement", "settle"]
+__all__ = ["MAX_GAP", "Settlement", "directed", "settle"]
 
 MAX_GAP = timedelta(minutes=20)
 """Samples further apart leave a gap: a little more than the longest usual interval, 15 minutes."""
@@ -114,6 +114,21 @@ def settle(
     )
 
 
+def directed(
+    slot: EventSlot, series: Mapping[str, Sequence[tuple[datetime, float]]], metric: Metric
+) -> dict[str, list[Sample]]:
+    """The values as powers in the direction by which an event is judged; empty where they are no powers.
+
+    Discharge is judged by what goes out; charging and shedding by what goes in, more of it or less than the
+    baseline.
+    """
+    if metric.kilowatts is None or metric.positive is None:
+        return {}
+    wanted = "out" if slot.event_type == EventType.DISCHARGE else "in"
+    sign = metric.kilowatts if metric.positive == wanted else -metric.kilowatts
+    return {device: [Sample(at, value * sign) for at, value in values] for device, values in series.items()}
+
+
 def _reported(slot: EventSlot, result: ExecutionResult | None) -> tuple[str | None, float | None, list[str]]:
     """What the execution response states, as text and in kWh, and what had to be assumed for it."""
     if result is None or result.executed_quantity is None:
@@ -179,11 +194,7 @@ def _delivered(
     Beside a baseline, or with `drop`, only the time counts in which everything was measured: a gap in a load
     that is to be shed must not pass for savings.
     """
-    assert metric.kilowatts is not None
-    # Charging and shedding are judged by what goes in: more of it, or less than the baseline.
-    wanted = "out" if slot.event_type == EventType.DISCHARGE else "in"
-    sign = metric.kilowatts if metric.positive == wanted else -metric.kilowatts
-    powers = [[Sample(at, value * sign) for at, value in values] for values in series.values()]
+    powers = list(directed(slot, series, metric).values())
     window = slot.end - slot.start
     everywhere: list[Span] = [(slot.start, slot.end)]
     series_of_usual = [] if baseline is None or isinstance(baseline, Power) else [baseline]
