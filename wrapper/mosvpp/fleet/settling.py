@@ -25,7 +25,7 @@ from mosvpp_api.models.event_type import EventType
 
 from .dispatches import Dispatch
 from .energy import GapPolicy, Sample, power_at
-from .entries import Reported
+from .entries import Answered, Reported
 from .journal import Journal
 from .settlement import MAX_GAP, Settlement, directed, settle
 from .states import State
@@ -39,11 +39,15 @@ _MOMENTS = 120
 
 
 class Case(Value, frozen=True, kw_only=True):
-    """One site: what is known of the event there, what can be done about it, and the figures."""
+    """One site: what is known of the event there, and the figures.
+
+    `said` is what Molecule, or a failing attempt, said last in words; `advice` what can be done.
+    """
 
     molecule_id: str
     state: State
-    advice: str
+    said: str | None = None
+    advice: str = ""
     settlement: Settlement
 
 
@@ -169,7 +173,13 @@ def settle_event(
             gaps=gaps,
             max_gap=max_gap,
         )
-        case = Case(molecule_id=site, state=dispatch.state, advice=dispatch.advice(now), settlement=settled)
+        case = Case(
+            molecule_id=site,
+            state=dispatch.state,
+            said=_said(dispatch),
+            advice=dispatch.advice(now),
+            settlement=settled,
+        )
         cases.append(case)
         if settled.delivered_kwh is None or known is None:
             powers.append(_Powers(slot, None, None))
@@ -218,6 +228,11 @@ def _result(dispatch: Dispatch) -> ExecutionResult | None:
         executed_quantity=last.executed_quantity,
         executed_unit=last.executed_unit,
     )
+
+
+def _said(dispatch: Dispatch) -> str | None:
+    words = [entry.message for entry in dispatch.entries if isinstance(entry, Answered | Reported)]
+    return next((text for text in reversed(words) if text), None)
 
 
 class _Powers(msgspec.Struct, frozen=True):
