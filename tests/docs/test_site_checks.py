@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pages import checks, finish
-from pages.contents import Page
-from pages.sources import load
+from pages import checks, finish, links
+from pages.contents import Page, pages
+from pages.sources import Sources, load
 
 
 def test_nothing_is_wrong_with_the_site(site: Path, contents: list[Page]) -> None:
@@ -132,6 +134,73 @@ def test_a_page_without_a_twin_is_found(mutable: Path, contents: list[Page]) -> 
 def test_a_page_that_the_contents_do_not_name_is_found(site: Path, contents: list[Page]) -> None:
     without = [page for page in contents if page.path != "guides/sandbox.md"]
     assert any("guides/sandbox.md: no page of the site" in fault for fault in checks.faults(site, without))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (" { #lost }", "", "no anchor for '## When the answer is lost'"),
+        ("(../errors.md)", "(../gone.md)", "../gone.md is no file of the repository"),
+        ("(../../openapi.yaml)", "(../operations/submit_dispatch.md)", "submit_dispatch.md is no file"),
+    ],
+)
+def test_what_is_wrong_with_a_page_written_by_hand_is_found(
+    site: Path,
+    contents: list[Page],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    old: str,
+    new: str,
+    said: str,
+) -> None:
+    docs = Path(shutil.copytree(checks.DOCS, tmp_path / "docs"))
+    page = docs / "guides" / "unknown-outcomes.md"
+    text = page.read_text("utf-8") + "\n[a](../errors.md) [b](../../openapi.yaml)\n"
+    page.write_text(text.replace(old, new), "utf-8")
+    monkeypatch.setattr(checks, "DOCS", docs)
+    (fault,) = checks.faults(site, contents)
+    assert fault.startswith("spec/docs/guides/unknown-outcomes.md: ")
+    assert said in fault
+
+
+def test_a_link_leads_to_a_file_in_the_repository_and_to_its_page_on_the_site() -> None:
+    verifier = "../../../wrapper/mosvpp/signatures.py#mosvpp.signatures.Verifier"
+    told = links.on_site(
+        "guides/a.md",
+        f"[a](../../openapi.yaml#submit_dispatch.errors) [b](../../asyncapi.yaml) [c]({verifier})"
+        " [d](../../evidence.yaml#push.timestamp) [e](b.md#x) [f](#y) [g](https://x.invalid/../a.yaml)",
+    )
+    assert told == (
+        "[a](../operations/submit_dispatch.md#errors) [b](../console/asyncapi.html)"
+        " [c](../sdk/webhooks.md#mosvpp.signatures.Verifier)"
+        " [d](../evidence.md#push.timestamp) [e](b.md#x) [f](#y) [g](https://x.invalid/../a.yaml)"
+    )
+
+
+WORDS = {"description", "summary", "title", "statement", "reason", "we_do", "shows", "because"}
+
+
+def reworded(node: Any) -> Any:
+    """A document that says everything in other words, under the same names."""
+    if isinstance(node, dict):
+        return {
+            key: "Other words." if key in WORDS and isinstance(value, str) else reworded(value)
+            for key, value in node.items()
+        }
+    return [reworded(value) for value in node] if isinstance(node, list) else node
+
+
+def anchors(sources: Sources) -> dict[str, list[str]]:
+    return {page.path: re.findall(r'\{ #([\w.-]+) \}|\bid="([^"]+)"', page.text) for page in pages(sources)}
+
+
+def test_deep_links_stay_when_the_wording_changes() -> None:
+    sources = load()
+    documents = {name: reworded(getattr(sources, name)) for name in ("openapi", "asyncapi", "arazzo")}
+    facts = {name: replace(fact, statement="Other words.") for name, fact in sources.facts.items()}
+    before, after = anchors(sources), anchors(replace(sources, **documents, facts=facts))
+    assert after == before
+    assert sum(map(len, before.values())) > 500
 
 
 def test_an_earlier_build_that_is_stale_is_named(site: Path, mutable: Path, tmp_path: Path) -> None:
