@@ -49,8 +49,8 @@ def read_senders(
     sources: dict[str, list[_Source]] = {}
     spelled: dict[str, str] = {}
     exposed = False
-    given = [(text, "--header") for text in headers]
-    given += [(_as_file(text), "--header-file") for text in files]
+    given = [(_as_file(text), "--header-file") for text in files]
+    given += [(text, "--header") for text in headers]
     if not given:
         given = [(text.strip(), HEADERS_VARIABLE) for text in (variable or "").splitlines() if text.strip()]
     for text, option in given:

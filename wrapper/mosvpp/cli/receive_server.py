@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from mosvpp.errors import RuleError
 __all__ = ["Listening", "free_port", "insist_on_free_port", "serving", "told_to_stop"]
 
 HEADER_TIMEOUT_S = 10
+_PRIVILEGED = 1023
 IN_HAND_S = 20.0  # longer than the deadlines of a body and of the store together
 
 
@@ -36,16 +38,16 @@ def insist_on_free_port(host: str, port: int) -> None:
         with _bound(host, port):
             return
     except OSError as error:
-        reason = "is in use: stop the other program, or choose another --port"
-        if isinstance(error, socket.gaierror) or error.errno in _NOT_HERE:
-            reason = "is no address of this machine: try --host 127.0.0.1, or 0.0.0.0 for all"
+        path = "--port"
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            path, reason = "--host", "is no address of this machine: try 127.0.0.1, or 0.0.0.0 for all"
+        elif error.errno in (errno.EADDRINUSE, errno.EACCES) and port > _PRIVILEGED:
+            reason = "is in use: stop the other program, or choose another port"
         elif isinstance(error, PermissionError):
-            reason = "needs rights that this user has not: choose a port above 1023"
-        msg = f"{host}:{port} {reason}"
-        raise RuleError(msg, path="--port" if "port" in reason else "--host", rule="free") from None
-
-
-_NOT_HERE = {99, 49, 10049}  # "address not available" on Linux, macOS and Windows
+            reason = f"needs rights that this user has not: choose a port above {_PRIVILEGED}"
+        else:
+            reason = f"cannot be listened at: {error.strerror or error}"
+        raise RuleError(f"{host}:{port} {reason}", path=path, rule="free") from None
 
 
 def free_port(host: str) -> int:
