@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
@@ -72,6 +73,12 @@ class Calls:
         self._statuses = dict(statuses) if statuses else None
         self._revisions = revisions
 
+    def with_retry(self, retry: RetryPolicy) -> Calls:
+        """The same, with other rules for repeating."""
+        other = copy(self)
+        other._retry, other._budget = retry, RetryBudget(retry.budget)
+        return other
+
     # --- preparing: everything is checked here, before anything is sent
 
     def sync_devices(self, molecule_id: str) -> Flow[DeviceList]:
@@ -85,7 +92,11 @@ class Calls:
 
     def submit_dispatch(self, molecule_id: str, slots: Any, mode: str) -> Flow[DispatchReceipt]:
         """POST dr."""
-        return self._flow(self.prepare_dispatch(molecule_id, slots, mode), self._read_dispatch)
+        return self.send_dispatch(self.prepare_dispatch(molecule_id, slots, mode))
+
+    def send_dispatch(self, request: Request) -> Flow[DispatchReceipt]:
+        """Send what `prepare_dispatch` made."""
+        return self._flow(request, self._read_dispatch)
 
     def prepare_dispatch(self, molecule_id: str, slots: Any, mode: Any) -> Request:
         """Check a dispatch request and write its body."""

@@ -39,7 +39,7 @@ _URLS_KEPT = 10_000
 DEFAULT_BASE_URL: str = document()["servers"][0]["variables"]["origin"]["default"]
 
 
-class _Shell:
+class Shell:
     """What both clients are made from."""
 
     def __init__(
@@ -91,7 +91,7 @@ class _Shell:
         return url
 
 
-class Client(_Shell):
+class Client(Shell):
     """Calls MosVPP, and blocks until the answer is there. Threads may share it; use it in a `with` block.
 
     `api_key` is the partner's key, or a function that returns the current one; without it the environment
@@ -134,7 +134,7 @@ class Client(_Shell):
             statuses=statuses,
             reaches_gateway=transport is None,
         )
-        arguments = _connection(self._origin, ssl_context, proxy, trust_env=trust_env)
+        arguments = tls_and_proxy(self._origin, ssl_context, proxy, trust_env=trust_env)
         own = _checked_transport(transport, "handle_request")
         self._transport: httpx.BaseTransport = own or DeadlineTransport(*arguments)
 
@@ -223,7 +223,7 @@ class Client(_Shell):
         self.close()
 
 
-class AsyncClient(_Shell):
+class AsyncClient(Shell):
     """Calls MosVPP without blocking, on asyncio or trio; see `Client` for the arguments and the errors.
 
     It belongs to the event loop in which it is first used: in another one its calls raise `RuleError`, so
@@ -261,7 +261,7 @@ class AsyncClient(_Shell):
             statuses=statuses,
             reaches_gateway=transport is None,
         )
-        arguments = _connection(self._origin, ssl_context, proxy, trust_env=trust_env)
+        arguments = tls_and_proxy(self._origin, ssl_context, proxy, trust_env=trust_env)
         own = _checked_transport(transport, "handle_async_request")
         self._transport: httpx.AsyncBaseTransport = own or AsyncDeadlineTransport(*arguments)
 
@@ -394,7 +394,7 @@ def _checked_transport(transport: Any, method: str) -> Any:
     return transport
 
 
-def _connection(
+def tls_and_proxy(
     origin: httpx.URL, ssl_context: ssl.SSLContext | None, proxy: str | None, *, trust_env: bool
 ) -> tuple[ssl.SSLContext | None, str | None]:
     """TLS context and proxy for the one origin that a client talks to."""

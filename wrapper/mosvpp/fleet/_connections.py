@@ -30,10 +30,14 @@ _FRESH_S = 0.05
 
 
 class Exchange:
-    """One attempt on its way. `is_written`: something of the request may have left."""
+    """One attempt on its way. `is_written`: something of the request may have left.
 
-    def __init__(self, attempt: Attempt) -> None:
+    `seconds` is for those who want to wait less than usual.
+    """
+
+    def __init__(self, attempt: Attempt, seconds: float | None = None) -> None:
         self.attempt = attempt
+        self.seconds = seconds
         self.is_written = False
 
 
@@ -61,7 +65,7 @@ class Connections:
     async def send(self, exchange: Exchange) -> Answer | Failure:
         """Make one attempt. Being cancelled is the one thing that escapes."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout.total
+        deadline = loop.time() + (exchange.seconds or self._timeout.total)
         while True:
             connection = self._reused(loop.time())
             if connection is None:
@@ -117,7 +121,7 @@ class Connections:
             return no_answer(sent=False, why=f"{name}: {text}" if text else name)
         return made
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Close all that are not in use."""
         while self._idle:
             self._idle.pop().abort()

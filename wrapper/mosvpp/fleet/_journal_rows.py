@@ -23,6 +23,7 @@ __all__ = [
     "Begin",
     "Note",
     "Obstacle",
+    "Unsent",
     "Wanted",
     "append",
     "begin",
@@ -32,6 +33,7 @@ __all__ = [
     "record",
     "site_key",
     "to_microseconds",
+    "unsent",
 ]
 
 PAGE = 500
@@ -57,6 +59,15 @@ class Begin(NamedTuple):
 
     number: int
     sent: Sent
+
+
+class Unsent(NamedTuple):
+    """What is wanted and may still be sent."""
+
+    number: int
+    molecule_id: str
+    slot: EventSlot
+    mode: str
 
 
 class Note(NamedTuple):
@@ -213,6 +224,16 @@ def append(connection: Connection, notes: Iterable[Note]) -> None:
 
 
 # --- reading
+
+
+def unsent(connection: Connection, plan: str, after: int) -> list[Unsent]:
+    """The next of a plan that may still be sent."""
+    d = dispatches.c
+    chosen = select(d.id, d.molecule_id, d.slot, d.mode).where(
+        d.plan == plan, d.may_send, ~d.is_cancelled, d.id > after
+    )
+    rows = connection.execute(chosen.order_by(d.id).limit(PAGE))
+    return [Unsent(number, site, read_slot(slot), mode) for number, site, slot, mode in rows]
 
 
 def page(connection: Connection, conditions: Iterable[Any], after: int) -> list[Dispatch]:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeAlias, TypedDict, TypeVar, Unpack
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, tuple_, update
 
 from mosvpp.clock import Clock, SystemClock
 from mosvpp.errors import RuleError
@@ -24,14 +24,14 @@ from mosvpp.store import Database, GroupCommit, Pending
 from mosvpp_api.models.dispatch_mode import DispatchMode
 
 from . import _journal_rows, _reconciling
-from ._journal_rows import PAGE, Begin, Note, Obstacle, Wanted, site_key, to_microseconds
+from ._journal_rows import PAGE, Begin, Note, Obstacle, Unsent, Wanted, site_key, to_microseconds
 from ._journal_tables import SCHEMA, dispatches
 from ._reconciling import Applied
 from .dispatches import Dispatch
 from .entries import Answered, Entry, FinalState, Observed, Resolved, Sent, Withdrawn
 from .states import State, step
 
-__all__ = ["ANSWERED_WITHIN", "Journal"]
+__all__ = ["ANSWERED_WITHIN", "Chosen", "Journal", "interrupted"]
 
 R = TypeVar("R")
 Mode: TypeAlias = Literal["test", "live"]
@@ -50,6 +50,19 @@ class _Steps(NamedTuple):
 
 
 _Task: TypeAlias = "_Steps | Callable[[Connection], Any]"
+
+
+class Chosen(TypedDict, total=False):
+    """Which dispatches: all that match everything that is given and is not None."""
+
+    event_id: str | UUID | None
+    molecule_ids: Iterable[str] | None
+    mode: Mode | None
+    plan: str | None
+    ends_after: datetime | None
+    ends_before: datetime | None
+    starts_before: datetime | None
+    is_open: bool | None
 
 
 class Journal:
@@ -151,10 +164,11 @@ class Journal:
                 )
             )
 
-    def unsent(self, plan: str) -> Iterator[Dispatch]:
-        """What a plan wants and what may still be sent, in the order of the plan."""
-        d = dispatches.c
-        return self._select([d.plan == plan, d.may_send, ~d.is_cancelled])
+    def unsent(self, plan: str, after: int = 0) -> list[Unsent]:
+        """What a plan wants and may still be sent: the next page of it, after that number."""
+        self._open_lane()
+        with self._database.read() as connection:
+            return _journal_rows.unsent(connection, plan, after)
 
     def begin(self, number: int, sent: Sent, *, notes: tuple[Note, ...] = ()) -> Pending[Obstacle | None]:
         """Let a request leave: None once that is durable, or else what is in its way."""
@@ -164,18 +178,23 @@ class Journal:
         """Note what has happened."""
         return self._open_lane().submit(_Steps(notes, None))
 
-    def forbid(self, numbers: Sequence[int]) -> None:
-        """Let nothing but cancellations leave any more, whoever wants to send it. Durable when it returns."""
+    def forbid(self, **chosen: Unpack[Chosen]) -> None:
+        """Let nothing but cancellations leave any more, whoever wants to send. Durable when it returns.
+
+        What is chosen is what `find` finds with the same arguments.
+        """
+        for conditions in _conditions(chosen):
+            stop = update(dispatches).where(*conditions).values(is_cancelled=True, may_send=False)
+
+            def write(connection: Connection, stop: Any = stop) -> None:
+                connection.execute(stop)
+
+            self._do(write).result()
+
+    def withdraw(self, several: Sequence[Dispatch]) -> None:
+        """Note that what was forbidden before it was ever sent is cancelled."""
         now = self._clock.now()
-
-        def write(connection: Connection) -> None:
-            d = dispatches.c
-            connection.execute(update(dispatches).where(d.id.in_(numbers)).values(is_cancelled=True))
-            rows = connection.execute(select(dispatches).where(d.id.in_(numbers)).order_by(d.id))
-            never = [one for one in _journal_rows.load(connection, rows) if _was_never_sent(one)]
-            _journal_rows.append(connection, [Note(one.number, Withdrawn(at=now)) for one in never])
-
-        self._do(write).result()
+        self.note(*[Note(dispatch.number, Withdrawn(at=now)) for dispatch in several]).result()
 
     def close_interrupted(self, older_than: timedelta = ANSWERED_WITHIN) -> int:
         """Note that requests whose answer never came have an unknown outcome; how many.
@@ -183,15 +202,11 @@ class Journal:
         Such requests were out when a program was killed. `older_than` must be longer than any attempt.
         """
         now = self._clock.now()
-        why = "no answer was noted: the program ended, or lost its store, while the request was out"
-        notes = (
-            Note(dispatch.number, Answered(at=now, revision=revision, verdict="unknown", message=why))
-            for dispatch in self.find(is_open=True)
-            if dispatch.sent is not None and now - dispatch.sent.at >= older_than
-            for revision in sorted(dispatch.standing.out)
+        lost = (
+            note for dispatch in self.find(is_open=True) for note in interrupted(dispatch, now, older_than)
         )
         count = 0
-        for several in _pages(notes):
+        for several in _pages(lost):
             self.note(*several).result()
             count += len(several)
         return count
@@ -240,37 +255,12 @@ class Journal:
 
     # --- looking
 
-    def find(
-        self,
-        *,
-        event_id: str | UUID | None = None,
-        molecule_ids: Iterable[str] | None = None,
-        mode: Mode | None = None,
-        plan: str | None = None,
-        ends_after: datetime | None = None,
-        ends_before: datetime | None = None,
-        starts_before: datetime | None = None,
-        is_open: bool | None = None,
-    ) -> Iterator[Dispatch]:
+    def find(self, **chosen: Unpack[Chosen]) -> Iterator[Dispatch]:
         """The dispatches that fit all that is given, in the order in which they were planned.
 
         Read page by page, so that any number of them needs little memory.
         """
-        d = dispatches.c
-        conditions = [
-            None if event_id is None else d.event_key == id_key(event_id),
-            None if mode is None else d.mode == mode,
-            None if plan is None else d.plan == plan,
-            None if ends_after is None else d.end_at > to_microseconds(ends_after),
-            None if ends_before is None else d.end_at <= to_microseconds(ends_before),
-            None if starts_before is None else d.start_at < to_microseconds(starts_before),
-            None if is_open is None else d.is_open == is_open,
-        ]
-        fixed = [condition for condition in conditions if condition is not None]
-        if molecule_ids is None:
-            return self._select(fixed)
-        groups = _pages(site_key(molecule_id) for molecule_id in molecule_ids)
-        return (found for group in groups for found in self._select([*fixed, d.site_key.in_(group)]))
+        return (found for conditions in _conditions(chosen) for found in self._select(conditions))
 
     def known(self, pairs: Iterable[tuple[str | UUID, str]]) -> Iterator[Dispatch]:
         """What is known of those events at those sites, given as (event_id, molecule_id)."""
@@ -327,8 +317,18 @@ class Journal:
             after = found[-1].number
 
 
-def _was_never_sent(dispatch: Dispatch) -> bool:
-    return dispatch.state is State.PLANNED and not dispatch.standing.out
+def interrupted(dispatch: Dispatch, now: datetime, older_than: timedelta = ANSWERED_WITHIN) -> Iterator[Note]:
+    """How it is noted that a program ended before the answer to a request was."""
+    standing = dispatch.standing
+    if dispatch.sent is None or now - dispatch.sent.at < older_than:
+        return
+    why = "no answer was noted: the program ended, or lost its store, while the request was out"
+    for revision in sorted(standing.out):
+        yield Note(dispatch.number, Answered(at=now, revision=revision, verdict="unknown", message=why))
+    if standing.state is State.SENT and not standing.out:
+        why = "it was refused for the time being, and the program ended before it was sent again"
+        end = Answered(at=now, revision=standing.revision, verdict="rejected", message=why)
+        yield Note(dispatch.number, end)
 
 
 def _slot_texts(wanted: Sequence[Wanted]) -> list[str]:
@@ -338,6 +338,28 @@ def _slot_texts(wanted: Sequence[Wanted]) -> list[str]:
         if id(one.slot) not in texts:
             texts[id(one.slot)] = msgspec.json.format(one.slot.to_json(), indent=-1)
     return [texts[id(one.slot)] for one in wanted]
+
+
+def _conditions(chosen: Chosen) -> Iterator[list[Any]]:
+    """What is chosen, in SQL; in several parts where there are many sites."""
+    d = dispatches.c
+    event_id, molecule_ids = chosen.get("event_id"), chosen.get("molecule_ids")
+    given = {
+        "mode": lambda mode: d.mode == mode,
+        "plan": lambda plan: d.plan == plan,
+        "ends_after": lambda when: d.end_at > to_microseconds(when),
+        "ends_before": lambda when: d.end_at <= to_microseconds(when),
+        "starts_before": lambda when: d.start_at < to_microseconds(when),
+        "is_open": lambda is_open: d.is_open == is_open,
+    }
+    fixed = [given[name](value) for name, value in chosen.items() if name in given and value is not None]
+    if event_id is not None:
+        fixed.append(d.event_key == id_key(event_id))
+    if molecule_ids is None:
+        yield fixed
+        return
+    for group in _pages(site_key(molecule_id) for molecule_id in molecule_ids):
+        yield [*fixed, d.site_key.in_(group)]
 
 
 T = TypeVar("T")

@@ -75,6 +75,7 @@ def plan_dispatch(
         slots=tuple(slots.values()) if len(slots) == 1 else tuple(wanted[one] for one in order),
         made_at=now,
         rate=rate,
+        lead=lead,
         findings=found.all(),
         update=update,
     )

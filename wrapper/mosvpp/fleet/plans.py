@@ -47,7 +47,8 @@ class Plan(Value, frozen=True, kw_only=True, tag_field="kind", tag="fleet_plan")
     """A dispatch to many sites. Make it with `plan_dispatch`.
 
     `molecule_ids` are in the order of sending; each site has the slot at its place in `slots`, or the only
-    one. `rate` is in requests a second, `made_at` when it was checked. `update` allows what was sent before
+    one. `rate` is in requests a second; nothing is sent later than `lead` before its start. `made_at` is when
+    it was checked. `update` allows what was sent before
     to be sent again.
     """
 
@@ -56,6 +57,7 @@ class Plan(Value, frozen=True, kw_only=True, tag_field="kind", tag="fleet_plan")
     slots: tuple[EventSlot, ...]
     made_at: datetime
     rate: float
+    lead: timedelta = timedelta(0)
     findings: tuple[Finding, ...] = ()
     update: bool = False
     hash: str = ""

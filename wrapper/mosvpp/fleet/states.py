@@ -211,10 +211,8 @@ def _after_sending(now: Standing, entry: Sent) -> Standing:
 
 
 def _after_answer(now: Standing, entry: Answered) -> Standing:
-    if entry.revision > now.revision:
-        return now  # the request never left
     now = _changed(now, out=now.out - {entry.revision})
-    if entry.verdict == "refused_for_now":
+    if entry.verdict == "refused_for_now" or entry.revision > now.revision:  # the latter never left
         return now
     if entry.revision < now.revision:
         return _after_older_answer(now, entry)
@@ -225,9 +223,8 @@ def _after_answer(now: Standing, entry: Answered) -> Standing:
         if happening == "stopped" and now.crossed:
             happening = "stop_unclear"
         return _happens(now, happening, entry.at)
-    if entry.verdict == "rejected" and now.is_change:
-        return _happens(now, "kept", entry.at)
-    return _happens(now, "unclear" if entry.verdict == "unknown" else entry.verdict, entry.at)
+    happening = "unclear" if entry.verdict == "unknown" else entry.verdict
+    return _happens(now, "kept" if happening == "rejected" and now.is_change else happening, entry.at)
 
 
 def _after_older_answer(now: Standing, entry: Answered) -> Standing:
