@@ -285,6 +285,7 @@ class _Gateway:
             repeats=request.scope.get("extensions", {}).get("mosvpp_sandbox.repeats"),
         )
         request.scope[_EXCHANGE] = (exchange, time.monotonic())
+        self._world.exchanges.changed(exchange)
         return exchange
 
     def _exchange(self, request: Request) -> Exchange:

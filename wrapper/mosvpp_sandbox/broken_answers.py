@@ -1,7 +1,7 @@
 """Answers that misbehave on the wire, for the faults of calls.
 
-A server that closes a connection for no reason is none that a web framework offers: whoever carries the request
-puts a `Line` into its scope, and tells by it how to reset the connection.
+A server that closes a connection for no reason is none that a web framework offers: whoever carries the
+request puts a `Line` into its scope, and tells by it how to reset the connection.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one stream of what happened in the sandbox, for everybody who watches: console, tests, programs.
 
-Every change has a number; who has seen number 17 asks for what came `after(17)`. The newest are kept. Telemetry
-is no change of its own: it shows as the exchange that carries it.
+Every change has a number; who has seen number 17 asks for what came `after(17)`. The newest are kept.
+Telemetry is no change of its own: it shows as the exchange that carries it.
 """
 
 from __future__ import annotations

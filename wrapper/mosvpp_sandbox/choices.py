@@ -1,7 +1,7 @@
-"""What MosVPP leaves open, as switches: each with its variants, and the entry of the ledger that says it is open.
+"""What MosVPP leaves open, as switches: the variants of each, and the evidence that it is open.
 
-The first variant of each is the default. They may be changed while the sandbox runs; what has begun goes on as it
-began.
+The first variant of each is the default. They may be changed while the sandbox runs; what has begun goes
+on as it began.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CHOICES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "test_mode": (
         "unknown.test_mode_effect",
         {
-            "rehearse": "a test event runs on a copy of the site: an execution response comes, no device moves",
+            "rehearse": "a test event runs on a copy of the site: it is answered, and no device moves",
             "acknowledge": "a test event gets its receipt, and is never heard of again",
             "execute": "a test event moves the devices as a live one does, and competes with live ones",
         },
@@ -25,7 +25,7 @@ CHOICES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "conflict": (
         "command.no_cancel",
         {
-            "command_first": "a site command outranks a running event at its device until scmd_secs have passed",
+            "command_first": "a site command outranks a running event at its device for its scmd_secs",
             "event_first": "the running event keeps its devices; the command acts once the event is over",
             "refuse": "a command to a device that a running event uses is rejected",
         },
@@ -48,7 +48,7 @@ CHOICES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "after_command": (
         "unknown.after_scmd_secs",
         {
-            "normal": "once scmd_secs have passed, the device does what a running event wants, or what is normal",
+            "normal": "after scmd_secs the device does what a running event wants, or what is normal",
             "hold": "the device stays as it was told until the next command",
         },
     ),

@@ -1,7 +1,7 @@
 """Simulated time. Nothing else in the simulation looks at the clock of the machine.
 
-Two clocks: one that runs by itself (as fast as real time, faster, or held), one that only a hand moves. Both can
-be put forward; neither ever goes back.
+Two clocks: one that runs by itself (as fast as real time, faster, or held), one that only a hand moves.
+Both can be put forward; neither ever goes back.
 """
 
 from __future__ import annotations

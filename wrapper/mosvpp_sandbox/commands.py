@@ -1,7 +1,7 @@
 """The site commands of one site: what each device was told, until when, and how often a command was executed.
 
-What becomes of a repeated `scmd_id`, of a device that a running event uses, and of a device once `scmd_secs` have
-passed is not documented: see `choices`.
+What becomes of a repeated `scmd_id`, of a device that a running event uses, and of a device once
+`scmd_secs` have passed is not documented: see `choices`.
 """
 
 from __future__ import annotations

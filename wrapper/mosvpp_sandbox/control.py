@@ -1,8 +1,8 @@
 """What people and programs may see and change in a running sandbox, as plain data ready for JSON.
 
-`Control` is used by the routes under `/sandbox/` and by the console alike. Whoever watches reads once what is
-there, then follows `changes`: the stream gives events, commands and log entries as they look after each change,
-so that nothing needs to be asked again.
+`Control` is used by the routes under `/sandbox/` and by the console alike. Whoever watches reads once what
+is there, then follows `changes`: the stream gives events, commands and log entries as they look after each
+change, so that nothing needs to be asked again.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ class Control:
         return found.as_json()
 
     async def resend(self, number: int) -> int:
-        """Send it again: a call as the partner did, a push to the partner; returns the number of the new one."""
+        """Send it again, a call or a push; returns the number of the new exchange."""
         return await self._resend(number)
 
     def history(self) -> bytes:

@@ -16,8 +16,8 @@
     GET    /sandbox/changes?after=               server-sent events; Last-Event-ID is understood
     GET    /sandbox/history                      lines of JSON
 
-Errors are `{"error": "…"}` with 400, 403, 404 or 415. Bodies must be announced as application/json, which a page
-of another site cannot do.
+Errors are `{"error": "…"}` with 400, 403, 404 or 415. Bodies must be announced as application/json, which a
+page of another site cannot do.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ async def _body(request: Request) -> dict[str, Any]:
     except msgspec.DecodeError as error:
         raise ValueError(f"the body is no JSON: {error}") from None
     if not isinstance(body, dict):
-        raise ValueError("the body is a JSON object")
+        raise ValueError("the body is a JSON object")  # noqa: TRY004  told to the caller as a 400
     return body
 
 
@@ -187,8 +187,8 @@ def _stream(control: Control) -> Callable[[Request], Awaitable[Response]]:
 async def change_stream(control: Control, after: int) -> AsyncIterator[bytes]:
     """Server-sent events for what comes after that number: `event: <kind>`, `id`, the change as `data`.
 
-    What comes in a tenth of a second is sent together, at most 200 changes; `event: missed` says how many were
-    left out. A comment keeps the line alive.
+    What comes in a tenth of a second is sent together, at most 200 changes; `event: missed` says how many
+    were left out. A comment keeps the line alive.
     """
     changed, loop = asyncio.Event(), asyncio.get_running_loop()
 

@@ -65,6 +65,7 @@ class Event:
     ended_at: datetime | None = None
     run_s: float = 0.0
     executions: int = 0
+    is_silent: bool = False
     delivered_kwh: dict[str, float] = field(default_factory=dict)
     history: list[tuple[datetime, State, str]] = field(default_factory=list)
 
@@ -172,7 +173,7 @@ class EventTable:
         """Put in an event as it was in another table, such as one that was kept in a file."""
         self._events[self._key(event.event_id)] = event
         self._revision = max(self._revision, event.revision)
-        if event.state.is_open:
+        if event.state.is_open and not event.is_silent:
             self._open.append(event)
         if event.state is State.IN_PROGRESS:
             self._winner = event
@@ -202,6 +203,7 @@ class EventTable:
             known.go(State.ACCEPTED, now, "The event was updated.")
             return Verdict("accepted", "The event was updated."), known
         self._events[self._key(asked.event_id)] = asked
+        asked.is_silent = is_silent
         asked.go(State.ACCEPTED, now, "The event is scheduled.")
         if not is_silent:
             self._open.append(asked)

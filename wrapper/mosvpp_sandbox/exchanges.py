@@ -96,17 +96,16 @@ class Exchanges:
         return self._last
 
     def open(self, direction: Direction, at: datetime, **about: Any) -> Exchange:
-        """Note a request that has come, or a message that is due."""
+        """Note a request that has come, or a message that is due; `changed` tells of it."""
         with self._lock:
             self._last += 1
             exchange = self._kept[self._last] = Exchange(self._last, direction, at, **about)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-        self._changed(exchange)
         return exchange
 
     def changed(self, exchange: Exchange) -> None:
-        """Tell that an exchange was answered, tried again or given up."""
+        """Tell that an exchange is new, was answered, tried again or given up."""
         self._changed(exchange)
 
     def get(self, number: int) -> Exchange | None:

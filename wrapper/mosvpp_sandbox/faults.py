@@ -1,7 +1,7 @@
 """Faults on demand: which there are, which are switched on, and whether one strikes this time.
 
-Whether a fault strikes follows from the seed, so that a run can be repeated. For pushes it follows from the site
-and the number of the push, for calls from how many came before.
+Whether a fault strikes follows from the seed, so that a run can be repeated. For pushes it follows from the
+site and the number of the push, for calls from how many came before.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Who may use the control interface and the console.
 
-On loopback everybody on this machine, unless there is a token; elsewhere only who has the token. Pages of other
-sites may not: a request that a browser sends on behalf of another origin is refused, and so is one that came by
-a name that is not this machine's (DNS rebinding).
+On loopback everybody on this machine, unless there is a token; elsewhere only who has the token. Pages of
+other sites may not: a request that a browser sends on behalf of another origin is refused, and so is one
+that came by a name that is not this machine's (DNS rebinding).
 """
 
 from __future__ import annotations

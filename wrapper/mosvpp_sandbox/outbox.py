@@ -1,10 +1,10 @@
 """Sends what the simulation wants to tell to the partner's two URLs.
 
-How often MosVPP tries again, and after how long, is not known (unknown.delivery_rules): `Retries` says how it is
-here. A delivery counts as taken when the partner answers exactly 200, which is what the pages ask for
-(push.answer_200). Redirects are not followed. Pauses are simulated time, so that an outage of an hour takes a
-minute at `speed` 60, and with a clock that is moved by hand a repeat comes when the clock has been moved; the
-time-out is real time, since the partner's server is real.
+How often MosVPP tries again, and after how long, is not known (unknown.delivery_rules): `Retries` says how
+it is here. A delivery counts as taken when the partner answers exactly 200, which is what the pages ask for
+(push.answer_200). Redirects are not followed. Pauses are simulated time, so that an outage of an hour takes
+a minute at `speed` 60, and with a clock that is moved by hand a repeat comes when the clock has been moved;
+the time-out is real time, since the partner's server is real.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from heapq import heappop, heappush
 from zlib import crc32
 
 import httpx
-import msgspec
+
+from mosvpp.signatures import sign
 
 from . import messages
 from .exchanges import Exchange, hidden
+from .pushes import KINDS, written_push
 from .site import Delivery, Kind
 from .world import World
 
@@ -72,7 +75,8 @@ class _Job:
     delivery: Delivery
     body: bytes
     exchange: Exchange
-    headers: dict[str, str] = field(default_factory=dict)
+    url: str
+    headers: dict[str, str]
 
 
 class Outbox:
@@ -103,13 +107,39 @@ class Outbox:
         }
         self._later: list[tuple[datetime, int, _Job]] = []
         self._postponed = 0
+        self._held: dict[tuple[Kind, str], _Job] = {}
         self._moved = asyncio.Event()
         self._troubles = 0
         self.on_postponed: Callable[[], None] = lambda: None
 
-    def put(self, delivery: Delivery, *, repeats: int | None = None) -> None:
-        """Have it sent; without a URL for its kind it is only noted."""
-        body = msgspec.json.encode(delivery.body)
+    def put(self, delivery: Delivery) -> None:
+        """Have it sent, unless a fault has it otherwise; without a URL for its kind it is only noted."""
+        operation = f"receive_{delivery.kind}"
+        key = f"{delivery.molecule_id}/{delivery.number}"
+        faults = self._world.faults.strike(operation, delivery.molecule_id, key)
+        body = written_push(self._world.profile, delivery, faults)
+        job = self._job(delivery, body, faults)
+        if not job.url:
+            job.exchange.state, job.exchange.verdict = "done", "not sent: there is no URL"
+        elif "lose" in faults:
+            job.exchange.state, job.exchange.verdict = "given_up", "lost by a fault"
+        else:
+            self._send_soon(job, faults)
+        self._world.exchanges.changed(job.exchange)
+
+    def repeat(self, exchange: Exchange) -> Exchange:
+        """Send the same bytes once more; returns the new exchange. Raises `ValueError`."""
+        kind = KINDS.get(exchange.operation)
+        if kind is None or not self._urls.get(kind):
+            raise ValueError("there is no URL to send that to")
+        now = self._world.clock.now()
+        job = self._job(Delivery(kind, exchange.molecule_id, now, {}), exchange.body, {})
+        job.exchange.repeats = exchange.number
+        self._line_up(job)
+        self._world.exchanges.changed(job.exchange)
+        return job.exchange
+
+    def _job(self, delivery: Delivery, body: bytes, faults: Mapping[str, float]) -> _Job:
         url = self._urls.get(delivery.kind, "")
         exchange = self._world.exchanges.open(
             "sent",
@@ -119,12 +149,32 @@ class Outbox:
             method="POST",
             url=url,
             body=body,
-            repeats=repeats,
-            state="waiting" if url else "done",
-            verdict="" if url else "not sent: there is no URL",
+            faults=list(faults),
         )
-        if url:
-            self._line_up(_Job(delivery, body, exchange))
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "mosvpp-sandbox",
+            messages.EVIDENCE_HEADER: messages.EVIDENCE[delivery.kind],
+            **self._headers,
+        }
+        if "wrong_header" in faults:
+            headers |= dict.fromkeys(self._headers, "wrong")
+        return _Job(delivery, body, exchange, url, headers)
+
+    def _send_soon(self, job: _Job, faults: Mapping[str, float]) -> None:
+        place = (job.delivery.kind, job.delivery.molecule_id)
+        if "delay" in faults:
+            self._postpone(job, faults["delay"])
+        elif "reorder" in faults and place not in self._held:
+            job.exchange.verdict = "held back until the next one"
+            self._held[place] = job
+            return
+        else:
+            self._line_up(job)
+            if "duplicate" in faults:
+                self._line_up(self._job(job.delivery, job.body, {"duplicate": 0}))
+        if (held := self._held.pop(place, None)) is not None:
+            self._line_up(held)
 
     @property
     def is_busy(self) -> bool:
@@ -156,9 +206,9 @@ class Outbox:
     async def run(self) -> None:
         """Send until cancelled."""
         async with asyncio.TaskGroup() as senders:
-            for kind, lanes in self._lanes.items():
+            for lanes in self._lanes.values():
                 for lane in lanes:
-                    senders.create_task(self._send_all(kind, lane))
+                    senders.create_task(self._send_all(lane))
             await asyncio.Event().wait()  # also with no lane at all: ending would end the sandbox
 
     def _line_up(self, job: _Job) -> None:
@@ -175,7 +225,7 @@ class Outbox:
         heappush(self._later, (at, self._postponed, job))
         self.on_postponed()
 
-    async def _send_all(self, kind: Kind, lane: asyncio.Queue[_Job]) -> None:
+    async def _send_all(self, lane: asyncio.Queue[_Job]) -> None:
         # A transport and no client, which would read the Location of a redirect, and fail at an absurd one;
         # and one for each lane, since a shared pool grows slow with many requests at a time.
         limits = httpx.Limits(max_connections=1, keepalive_expiry=2.0)
@@ -183,25 +233,22 @@ class Outbox:
             while True:
                 job = await lane.get()
                 try:
-                    await self._attempt(transport, self._urls[kind], job)
+                    await self._attempt(transport, job)
                 finally:
                     lane.task_done()
                     self._moved.set()
 
-    async def _attempt(self, transport: httpx.AsyncBaseTransport, url: str, job: _Job) -> None:
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "mosvpp-sandbox",
-            messages.EVIDENCE_HEADER: messages.EVIDENCE[job.delivery.kind],
-            **self._headers,
-        }
+    async def _attempt(self, transport: httpx.AsyncBaseTransport, job: _Job) -> None:
         exchange, status, reason = job.exchange, None, ""
+        headers = (
+            job.headers if self._signing_secret is None else {**job.headers, **self._signature(job.body)}
+        )
         exchange.headers = hidden(headers.items(), self._headers)
         exchange.attempts += 1
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._retries.timeout_s):
-                status, answer_headers = await self._post(transport, url, job.body, headers)
+                status, answer_headers = await self._post(transport, job.url, job.body, headers)
                 exchange.answer_headers = hidden(answer_headers)
         except Exception as error:  # noqa: BLE001  no answer of a partner may end the sandbox
             status, reason = None, type(error).__name__
@@ -232,6 +279,12 @@ class Outbox:
             _log.info("%s: %s", kind, sent.status)
         else:
             _log.warning("%s was not delivered: %s (%s)", kind, sent.status or "no answer", sent.reason)
+
+    def _signature(self, body: bytes) -> dict[str, str]:
+        """By the clock of the machine, since the partner's program checks it by that one."""
+        message_id = f"msg_{blake2b(body, digest_size=12).hexdigest()}"
+        secret = self._signing_secret or ""
+        return sign(body, secret=secret, message_id=message_id, timestamp=datetime.now(UTC))
 
     async def _post(
         self, transport: httpx.AsyncBaseTransport, url: str, body: bytes, headers: Mapping[str, str]

@@ -1,8 +1,8 @@
 """Reality profiles: the shapes that MosVPP may really have where none is documented, each by a name.
 
 Device lists and data pushes are documented, so that no profile changes their names; receipts, execution
-responses and errors are inferred, and any of these is plausible. A partner whose program works with all of them
-is ready for what comes.
+responses and errors are inferred, and any of these is plausible. A partner whose program works with all of
+them is ready for what comes.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ def _problem(_status: int, body: dict[str, Any]) -> tuple[Any, str]:
 
 @dataclass(frozen=True)
 class Profile:
-    """How messages look: `reply` shapes receipts, `error` problems (and their media type), `push` what is sent.
+    """How messages look.
 
-    A body of None is an empty one, and a text is sent as it is.
+    `reply` shapes receipts, `error` problems (and their media type), `push` what is sent. A body of None is
+    an empty one, and a text is sent as it is.
     """
 
     name: str

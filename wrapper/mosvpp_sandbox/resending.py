@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import httpx
-import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .outbox import Outbox
-from .site import Delivery, Kind
 from .transports import DirectTransport
 from .world import World
 
 __all__ = ["resend"]
 
-_KINDS: dict[str, Kind] = {
-    "receive_data_push": "data_push",
-    "receive_execution_response": "execution_response",
-}
-
 
 async def resend(world: World, number: int, app: ASGIApp, api_key: str, outbox: Outbox | None) -> int:
-    """The number of the new exchange. Raises `LookupError`, `RuntimeError`."""
+    """The number of the new exchange. Raises `LookupError`, `RuntimeError`, `ValueError`."""
     exchange = world.exchanges.get(number)
     if exchange is None:
         raise LookupError("the log holds no such exchange (any more)")
@@ -39,9 +32,7 @@ async def resend(world: World, number: int, app: ASGIApp, api_key: str, outbox: 
     elif outbox is None:
         raise RuntimeError("the sandbox is not running")
     else:
-        body = msgspec.json.decode(exchange.body)
-        kind = _KINDS[exchange.operation]
-        outbox.put(Delivery(kind, exchange.molecule_id, exchange.at, body), repeats=number)
+        return outbox.repeat(exchange).number
     newer = (
         one.number
         for one in world.exchanges.newest(limit=1000)

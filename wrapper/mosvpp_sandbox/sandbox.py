@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,8 @@ from typing import Self
 
 import httpx
 from starlette.applications import Starlette
+
+from mosvpp.signatures import sign
 
 from .api import Answered, make_app
 from .choices import Choices
@@ -27,6 +29,7 @@ from .resending import resend
 from .server import Running
 from .site import Kind, Site
 from .site_specs import DEFAULT_SITE, SiteSpec, generated_sites, read_sites
+from .state_file import Kept, read_state, write_state
 from .transports import DirectTransport, LoopTransport
 from .world import World
 
@@ -48,14 +51,15 @@ class Sandbox:
     with Sandbox() as vpp:
         client = Client(vpp.api_key, base_url=vpp.url)
 
-    `sites` is how many (the first is that of the pages' samples), a YAML or JSON file, or a list of `SiteSpec`.
-    `data_push_url` and `execution_response_url` are the partner's endpoints (without one, nothing is sent
-    there), `headers` what the partner configured to be sent along; with a `signing_secret` (`whsec_…`)
-    deliveries are signed as well, which Molecule documents nowhere (push.no_signature). Time runs `speed` times
-    as fast as real time, or by a `clock` of your own; `push_every` is simulated time. `choices`, `profile` and
-    `faults` say what is not documented, how messages look, and what goes wrong. `port` 0 is a free one. Hosts
-    other than loopback must be named in `allow_hosts`; where others can reach the sandbox, the control
-    interface under `/sandbox/` needs a `control_token`.
+    `sites` is how many (the first is that of the pages' samples), a YAML or JSON file, or a list of
+    `SiteSpec`. `data_push_url` and `execution_response_url` are the partner's endpoints (without one,
+    nothing is sent there), `headers` what the partner configured to be sent along; with a `signing_secret`
+    (`whsec_…`) deliveries are signed as well, which Molecule documents nowhere (push.no_signature). Time
+    runs `speed` times as fast as real time, or by a `clock` of your own; `push_every` is simulated time.
+    `choices`, `profile` and `faults` say what is not documented, how messages look, and what goes wrong.
+    `port` 0 is a free one. Hosts other than loopback must be named in `allow_hosts`; where others can reach
+    the sandbox, the control interface under `/sandbox/` needs a `control_token`. With a `state`
+    file it goes on where it stopped; without one nothing is written.
 
     Raises `ValueError` for arguments that make no sense, `OSError` from `with` when the port is in use.
     """
@@ -77,6 +81,7 @@ class Sandbox:
         choices: Choices | None = None,
         profile: str = "inferred",
         faults: Sequence[Fault] = (),
+        state: str | PathLike[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         allow_hosts: Sequence[str] = (),
@@ -91,7 +96,7 @@ class Sandbox:
         self._headers = {
             _checked_name(name): _checked_value(name, value) for name, value in (headers or {}).items()
         }
-        self._signing_secret = signing_secret
+        self._signing_secret = _checked_secret(signing_secret)
         self._retries = retries or Retries()
         self._urls: dict[Kind, str] = {}
         if data_push_url is not None:
@@ -99,16 +104,20 @@ class Sandbox:
         if execution_response_url is not None:
             self._urls["execution_response"] = checked_url(execution_response_url, allow_hosts)
         self._host, self._port = host, port
-        self.clock: SandboxClock = clock or RunningClock(speed)
+        self._state = None if state is None else Path(state)
+        kept = None if self._state is None else read_state(self._state)
+        self.clock: SandboxClock = _clock(clock, speed, kept)
         self._world = World(
-            _specs(sites, seed),
+            kept.specs() if kept else _specs(sites, seed),
             self.clock,
             push_every=push_every,
-            seed=seed,
+            seed=kept.seed if kept else seed,
             choices=choices,
             profile=profile,
             faults=faults,
         )
+        if kept is not None:
+            kept.restore(self._world)
         self._answered: deque[Answered] = deque(maxlen=REMEMBERED)
         self._sent: deque[Sent] = deque(maxlen=REMEMBERED)
         self._running: Running | None = None
@@ -236,7 +245,7 @@ class Sandbox:
             retries=self._retries,
             signing_secret=self._signing_secret,
         )
-        running = Running(self.app, self._world, outbox, self._host, self._port)
+        running = Running(self.app, self._world, outbox, self._host, self._port, self._keep)
         running.start()
         self._running = running
 
@@ -244,7 +253,10 @@ class Sandbox:
         """Stop listening and sending; what was not sent yet is lost."""
         if self._running is not None:
             running, self._running = self._running, None
-            running.stop()
+            try:
+                running.stop()
+            finally:
+                self._keep()
 
     def __enter__(self) -> Self:
         self.start()
@@ -254,6 +266,10 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _keep(self) -> None:
+        if self._state is not None:
+            write_state(self._world, self._state)
 
     def _wake(self) -> None:
         running = self._running
@@ -281,6 +297,24 @@ def _specs(sites: int | str | PathLike[str] | Sequence[SiteSpec], seed: int) -> 
     if isinstance(sites, str | PathLike):
         return read_sites(Path(sites))
     return sites
+
+
+def _clock(clock: SandboxClock | None, speed: float, kept: Kept | None) -> SandboxClock:
+    """The clock, not earlier than what was kept; real time is the present."""
+    if clock is None:
+        present = datetime.now(UTC)
+        start = present if kept is None else max(present, kept.now) if speed == 1 else kept.now
+        return RunningClock(speed, start)
+    if kept is not None and clock.now() < kept.now:
+        clock.advance(kept.now - clock.now())
+    return clock
+
+
+def _checked_secret(secret: str | None) -> str | None:
+    """The secret, if something can be signed with it. Raises `ValueError`."""
+    if secret is not None:
+        sign(b"", secret=secret, message_id="msg_1", timestamp=datetime.now(UTC))
+    return secret
 
 
 def _checked_name(name: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
@@ -23,6 +24,7 @@ from .world import World
 __all__ = ["Running"]
 
 T = TypeVar("T")
+_KEEP_S = 2.0
 
 
 class _Protocol(H11Protocol):
@@ -54,10 +56,19 @@ class _Server(uvicorn.Server):
 class Running:
     """The thread with its event loop."""
 
-    def __init__(self, app: Starlette, world: World, outbox: Outbox, host: str, port: int) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        world: World,
+        outbox: Outbox,
+        host: str,
+        port: int,
+        keep: Callable[[], None] = lambda: None,
+    ) -> None:
         self.app = app
         self.outbox = outbox
         self._world = world
+        self._keep = keep
         self._socket = _listening_socket(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
@@ -138,6 +149,7 @@ class Running:
     async def _main(self) -> None:
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         work = [asyncio.create_task(self.outbox.run()), asyncio.create_task(self._pass_time())]
+        work.append(asyncio.create_task(self._keep_state()))
         await asyncio.wait([serving, *work], return_when=asyncio.FIRST_COMPLETED)
         self._server.should_exit = True
         await serving
@@ -154,6 +166,17 @@ class Running:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
+
+    async def _keep_state(self) -> None:
+        """Write down what has changed, every few seconds; rarely where writing takes long."""
+        kept = -1
+        while True:
+            took = 0.0
+            if kept != (newest := self._world.changes.last):
+                kept, began = newest, time.monotonic()
+                await asyncio.to_thread(self._keep)
+                took = time.monotonic() - began
+            await asyncio.sleep(max(_KEEP_S, 20 * took))
 
     async def _collect(self) -> datetime:
         """Hand on a part of what is due; returns when there will be more."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
+import msgspec
+
 from mosvpp.ids import id_key
 from mosvpp.units import Power
 
@@ -23,6 +25,7 @@ from .choices import Choices
 from .commands import Command, CommandTable, DeviceCommand, RepeatedCommandError
 from .events import Event, EventTable, State
 from .physics.device import Device, Metrics, Order
+from .physics.kinds import read_device, written_device
 from .physics.plant import Plan, Plant
 from .physics.surroundings import chance
 from .records import Record
@@ -49,7 +52,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class _Run:
-    """The event that runs in one table: the plant that follows it, and how. A new revision is planned anew."""
+    """The event that runs in one table, the plant that follows it, and how. A new revision is a new plan."""
 
     event: Event
     revision: int
@@ -181,6 +184,52 @@ class Site:
     def _deliver(self, kind: Kind, at: datetime, body: dict[str, Any]) -> None:
         self._delivered += 1
         self._deliveries.append(Delivery(kind, self.molecule_id, at, body, self._delivered))
+
+    # --- keeping ---
+
+    def as_state(self) -> dict[str, Any]:
+        """All that changes, ready to be written; `take_state` reads it."""
+        return {
+            "at": self._at,
+            "push_at": self._push_at,
+            "delivered": self._delivered,
+            "devices": [written_device(device) for device in self.plant.inventory()],
+            "events": {mode: list(table) for mode, table in self.events.items()},
+            "commands": list(self.commands),
+            "runs": {
+                mode: {
+                    "event_id": run.event.event_id,
+                    "plan": run.plan,
+                    "devices": [written_device(device) for device in run.plant.inventory()],
+                }
+                for mode, run in self._runs.items()
+            },
+        }
+
+    def take_state(self, state: Mapping[str, Any], now: datetime) -> None:
+        """Go on from there. No telemetry is pushed for the time between, but what happened in it is told."""
+        self._at, self._push_at = (datetime.fromisoformat(state[name]) for name in ("at", "push_at"))
+        self._delivered = state["delivered"]
+        self.plant = self._plant_of(state["devices"])
+        for mode, events in state["events"].items():
+            for event in msgspec.convert(events, list[Event]):
+                self.events[mode].add(event)
+        for command in msgspec.convert(state["commands"], list[Command]):
+            self.commands.add(command)
+        for mode, run in state["runs"].items():
+            running = self.events[mode].running
+            if running is not None:
+                plant = self.plant if mode == "live" else self._plant_of(run["devices"])
+                plan = msgspec.convert(run["plan"], Plan)
+                self._runs[mode] = _Run(running, running.revision, plant, plan)
+        self._obey(self._at)
+        if self._push_at <= now:
+            self._push_at += -(-(now - self._push_at) // self._push_every) * self._push_every
+
+    def _plant_of(self, devices: list[dict[str, Any]]) -> Plant:
+        plant = Plant([read_device(device, self._at) for device in devices], self.plant.around)
+        plant.settle(self._at)
+        return plant
 
     # --- what the outside may ask; requests have been checked against the specification before ---
 

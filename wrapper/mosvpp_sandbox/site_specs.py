@@ -35,8 +35,10 @@ _SAMPLE_DEVICES: tuple[Mapping[str, Any], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class SiteSpec:
-    """What a site is made of. Latitude and longitude in degrees; `household_kw` is what it draws on average
-    beside its devices; `devices` as in the documentation of sites, each with its `kind`.
+    """What a site is made of.
+
+    Latitude and longitude in degrees; `household_kw` is what it draws on average beside its devices;
+    `devices` as in the documentation of sites, each with its `kind`.
     """
 
     molecule_id: str

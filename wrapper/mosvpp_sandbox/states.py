@@ -1,7 +1,8 @@
 """The states of an event, and the one table of how it gets from one to another.
 
-What MosVPP does here is not documented. The words are those that the SDK reads (status.words); that the same
-`event_id` updates and `cancelled` cancels is our reading (dispatch.update_by_same_id); the rest is our choice.
+What MosVPP does here is not documented. The words are those that the SDK reads (status.words); that the
+same `event_id` updates and `cancelled` cancels is our reading (dispatch.update_by_same_id); the rest is our
+choice.
 """
 
 from __future__ import annotations

@@ -31,9 +31,10 @@ class Order:
 
 @dataclass(kw_only=True)
 class Device:
-    """A device that does nothing yet. `capabilities` is what device sync reports; None reports no list at all.
+    """A device that does nothing yet.
 
-    A device that is not `online` hears no order, works normally, and is missing from telemetry.
+    `capabilities` is what device sync reports; None reports no list at all. A device that is not `online`
+    hears no order, works normally, and is missing from telemetry.
     """
 
     device_id: str

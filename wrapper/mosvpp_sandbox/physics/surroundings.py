@@ -1,4 +1,4 @@
-"""What the devices of a site cannot change: sun, weather, habits, grid. Functions of time, place and a seed."""
+"""What the devices of a site cannot change: sun, weather, habits, grid; by time, place and a seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Surroundings", "chance"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# How much a household uses apart from the simulated devices, against its average, for each hour of solar time.
+# How much a household uses beside the simulated devices, against its average, by the hour of solar time.
 _HABITS = (
     *(0.46, 0.40, 0.37, 0.37, 0.40, 0.55, 1.01, 1.38, 1.10, 0.83, 0.73, 0.83),
     *(1.10, 0.92, 0.83, 0.83, 1.01, 1.56, 2.02, 2.11, 1.84, 1.47, 1.01, 0.64),
