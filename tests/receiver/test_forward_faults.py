@@ -17,6 +17,7 @@ from deliveries import new, push_body
 from mosvpp.receiver import SqlInbox
 from mosvpp.receiver.forwarding import forward, subject_of
 from nats_cluster import Message, NatsCluster
+from not_run import needs_all
 from receiving import wait_until
 
 SITES = 40
@@ -94,6 +95,7 @@ def process() -> Iterator[list[subprocess.Popen[bytes]]]:
         one.wait()
 
 
+@pytest.mark.parametrize("store_url", [pytest.param("sqlite", marks=needs_all), "postgresql"], indirect=True)
 def test_whoever_is_killed_each_delivery_is_there_once(
     store_url: str, cluster: NatsCluster, tmp_path: Path, process: list[subprocess.Popen[bytes]]
 ) -> None:

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -38,6 +39,8 @@ SUBJECTS = "mosvpp.>"
 _COVERING = {SUBJECTS, "mosvpp.*.*", ">"}
 _CONNECTING_S = 5.0
 _ANSWER_S = 5.0
+_ASKING_S = 2.0
+_ELECTION_S = 20.0  # more than a cluster needs to find a new leader
 _SHORTEST_DUPLICATES_S = 30.0  # several times what a publication may be on its way
 _TOO_LARGE = {10054}  # JSStreamMessageExceedsMaximum
 _FAILURES = (nats.errors.Error, js_errors.Error, OSError, TimeoutError)
@@ -114,27 +117,34 @@ class Log:
 
     async def prepare(self) -> StreamInfo:
         """The stream, made where it is missing. Raises `StoreError` for one that loses or doubles."""
-        js = self._context()
-        try:
+        until = monotonic() + _ELECTION_S
+        while True:
             try:
-                info = await js.stream_info(self._stream)
-            except js_errors.NotFoundError:
-                info = await js.add_stream(
-                    api.StreamConfig(
-                        name=self._stream,
-                        subjects=[SUBJECTS],
-                        num_replicas=self._replicas,
-                        storage=api.StorageType.FILE,
-                        retention=api.RetentionPolicy.LIMITS,
-                        discard=api.DiscardPolicy.NEW,
-                        duplicate_window=DUPLICATES_S,
-                    )
-                )
-        except _FAILURES as error:
-            msg = f"the stream {self._stream} can be neither found nor made: {_said(error)}"
-            raise StoreError(msg, reason="log_unavailable") from None
-        self._check(info.config)
-        return info
+                info = await asyncio.wait_for(self._found_or_made(), _ASKING_S)
+            except _FAILURES as error:
+                if monotonic() >= until:
+                    msg = f"the stream {self._stream} can be neither found nor made: {_said(error)}"
+                    raise StoreError(msg, reason="log_unavailable") from None
+                await asyncio.sleep(0.5)
+            else:
+                self._check(info.config)
+                return info
+
+    async def _found_or_made(self) -> StreamInfo:
+        js = self._context()
+        with contextlib.suppress(js_errors.NotFoundError):
+            return await js.stream_info(self._stream)
+        return await js.add_stream(
+            api.StreamConfig(
+                name=self._stream,
+                subjects=[SUBJECTS],
+                num_replicas=self._replicas,
+                storage=api.StorageType.FILE,
+                retention=api.RetentionPolicy.LIMITS,
+                discard=api.DiscardPolicy.NEW,
+                duplicate_window=DUPLICATES_S,
+            )
+        )
 
     def _check(self, config: api.StreamConfig) -> None:
         edit = f"nats stream edit {self._stream}"
