@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import traceback
 import zlib
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from deliveries import SECRET, push_body
 from mosvpp.errors import AuthenticationError, RuleError
 from mosvpp.receiver._handle import Answer, Intake, Reception, Request, Stranger
+from mosvpp.receiver._wire_headers import WireHeaders
 from mosvpp.receiver.deliveries import NewDelivery
 from mosvpp.signatures import Headers, HmacSignature, SharedHeaders, sign
 
@@ -331,3 +333,20 @@ def test_nothing_that_comes_raises(
     assert isinstance(found, Answer | NewDelivery) or found in ("healthz", "readyz")
     if isinstance(found, Answer):
         assert found.status < 500
+
+
+def test_a_header_that_is_sent_twice_leaves_no_value_in_the_frames_of_its_error() -> None:
+    headers = WireHeaders([KEY, KEY, JSON])
+    with pytest.raises(AuthenticationError, match="more than once") as caught:
+        headers.one("X-API-Key")
+    seen = [repr(frame.f_locals) for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert len(seen) > 1
+    assert not any(SECRET in text for text in seen[1:]), "the first frame is that of this test"
+
+
+def test_names_compare_without_the_case_of_ascii_letters_and_of_no_others() -> None:
+    headers = WireHeaders([(b"x-key", b"1"), (b"x-\xe9", b"2")])
+    assert headers.one("X-KEY") == b"1"
+    assert headers.all("X-\N{KELVIN SIGN}ey") == []
+    assert headers.all("X-\N{LATIN CAPITAL LETTER E WITH ACUTE}") == []
+    assert headers.all("x-\N{LATIN SMALL LETTER E WITH ACUTE}") == [b"2"]

@@ -11,7 +11,7 @@ from mosvpp.errors import StoreError
 from mosvpp.signatures import Verifier
 
 from ._deadlines import Deadlines
-from ._handle import Answer, Intake, Options, Probe, Reception, Request, Stranger, answer, stored
+from ._handle import Answer, Intake, Options, Reception, Request, Stranger, answer, stored
 from ._probes import Probes
 from ._threads import keep_stranger, not_stored
 from .deliveries import NewDelivery
@@ -46,44 +46,54 @@ class AsgiReceiver:
         self._inbox = inbox
         self._intake = intake
         self._probes = Probes(inbox)
-        self._deadlines = Deadlines(min(intake.body_deadline_s, intake.store_deadline_s) / 4)
+        self._deadlines = Deadlines(min(intake.body_deadline_s, intake.store_deadline_s) / 16)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
         if scope["type"] == "http":
-            step = await self._serve(scope, receive)
-            if step is not None:
-                if step.reason is not None:
-                    self._inbox.counters.count(self._inbox.counters.refused, step.reason)
-                await send({"type": "http.response.start", "status": step.status, "headers": step.headers})
-                body = b"" if scope["method"] == "HEAD" else step.body
-                await send({"type": "http.response.body", "body": body})
+            made = await self._serve(scope, receive)
+            if made is None:
+                return
+            if made.reason is not None:
+                self._inbox.counters.count(self._inbox.counters.refused, made.reason)
+            await send({"type": "http.response.start", "status": made.status, "headers": made.headers})
+            body = b"" if scope["method"] == "HEAD" else made.body
+            await send({"type": "http.response.body", "body": body})
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
 
-    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive) -> Answer | None:
+    def _serve(self, scope: MutableMapping[str, Any], receive: Receive) -> Awaitable[Answer | None]:
         """The answer, or None where the client has gone."""
         client = scope.get("client")
         request = Request(scope["method"], _path(scope), scope["headers"], client[0] if client else None)
         step = self._intake.begin(request, self._inbox.now())
-        if isinstance(step, Answer):
-            return step
-        if isinstance(step, str):
-            return await self._probe(step)
-        if self._intake.tracer is None:
-            return await self._take(step, receive)
-        with receiving(self._intake.tracer, step.kind, step.headers):
-            return await self._take(step, receive)
+        if isinstance(step, Reception):
+            if self._intake.tracer is None:
+                return self._take(step, receive)
+            return self._take_traced(step, receive)
+        return _at_once(step) if isinstance(step, Answer) else self._probes.awaited(step)
+
+    async def _take_traced(self, reception: Reception, receive: Receive) -> Answer | None:
+        with receiving(self._intake.tracer, reception.kind, reception.headers):
+            return await self._take(reception, receive)
 
     async def _take(self, reception: Reception, receive: Receive) -> Answer | None:
         deadlines, inbox = self._deadlines, self._inbox
         task = deadlines.start(self._intake.body_deadline_s)
         found: Answer | NewDelivery | Stranger | None = None
         try:
-            found = await _read(reception, receive) or reception.finish()
+            is_complete = False
+            while found is None and not is_complete:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    inbox.counters.count(inbox.counters.refused, "disconnected")
+                    return None
+                found = reception.feed(message.get("body", b""))
+                is_complete = not message.get("more_body", False)
+            found = found or reception.finish()
             if isinstance(found, NewDelivery):
                 deadlines.allow(task, self._intake.store_deadline_s)
                 await inbox.put(found)
@@ -94,9 +104,6 @@ class AsgiReceiver:
             if not deadlines.has_cut(task):
                 raise
             made = answer("slow_body", unread=True) if found is None else not_stored("timeout", None)
-        except _GoneError:
-            inbox.counters.count(inbox.counters.refused, "disconnected")
-            return None
         except StoreError as error:
             made = not_stored(error.reason, error)
         except Exception as error:  # noqa: BLE001  not stored, and the sender must learn that
@@ -104,9 +111,6 @@ class AsgiReceiver:
         finally:
             deadlines.end(task)
         return made
-
-    async def _probe(self, probe: Probe) -> Answer:
-        return await self._probes.awaited(probe)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -121,18 +125,8 @@ class AsgiReceiver:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-class _GoneError(Exception):
-    """The client closed the connection before its body was complete."""
-
-
-async def _read(reception: Reception, receive: Receive) -> Answer | None:
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _GoneError
-        refused = reception.feed(message.get("body", b""))
-        if refused is not None or not message.get("more_body", False):
-            return refused
+async def _at_once(made: Answer) -> Answer:
+    return made
 
 
 def _path(scope: MutableMapping[str, Any]) -> str:

@@ -10,8 +10,6 @@ import asyncio
 from math import ceil
 from typing import Any, TypeAlias
 
-from mosvpp.store import running_loop
-
 __all__ = ["Deadlines"]
 
 Task: TypeAlias = asyncio.Task[Any]
@@ -41,10 +39,10 @@ class Deadlines:
 
     def start(self, seconds: float) -> Task:
         """Give the current task so much time."""
-        loop = running_loop()
+        loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None
-        if not self._due:
+        if self._loop is not loop:
             self._watch(loop)
         self.allow(task, seconds)
         return task
@@ -63,9 +61,8 @@ class Deadlines:
         return task in self._late and task.uncancel() == 0
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is not loop:  # another loop: whatever the last one left is gone
-            self._loop = loop
-            loop.call_later(self._tick, self._look, loop)
+        self._loop = loop
+        loop.call_later(self._tick, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not loop:

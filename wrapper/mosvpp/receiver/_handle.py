@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict
 from mosvpp.errors import AuthenticationError, RuleError
 from mosvpp.signatures import HmacSignature, Verifier
 
-from ._wire_headers import Pairs, WireHeaders
+from ._wire_headers import Pairs, WireHeaders, wire_name
 from .addresses import client_address, is_among, networks
 from .deliveries import KINDS, Kind, NewDelivery
 
@@ -51,7 +51,14 @@ KEPT_HEADERS = (
     "x-request-id",
 )
 _SECRET_HEADERS = frozenset(
-    {"authorization", "cookie", "proxy-authorization", "webhook-signature", "x-api-key", "x-forwarded-for"}
+    {
+        b"authorization",
+        b"cookie",
+        b"proxy-authorization",
+        b"webhook-signature",
+        b"x-api-key",
+        b"x-forwarded-for",
+    }
 )
 _LONGEST_KEPT = 1024
 _LONGEST_LENGTH = 18  # digits
@@ -382,15 +389,14 @@ def _kept(names: Sequence[bytes], values: Sequence[bytes | None]) -> dict[str, s
 def _kept_names(more: Collection[str], verifier: Verifier) -> tuple[bytes, ...]:
     if isinstance(more, str):
         raise RuleError('give a list, as in ["X-Request-Id"]', path="keep_headers", rule="type")
-    secret = _SECRET_HEADERS | {name.lower() for name in getattr(verifier, "names", ())}
-    names = {name.lower() for name in (*KEPT_HEADERS, *more)}
+    secret = _SECRET_HEADERS | {wire_name(name) for name in getattr(verifier, "names", ())}
     for name in more:
-        if name.lower() in secret:
+        if wire_name(name) in secret:
             raise RuleError(f"{name} can hold a secret and is not stored", path="keep_headers", rule="secret")
-    return tuple(name.encode("latin-1", "replace") for name in sorted(names - secret))
+    return tuple(sorted({wire_name(name) for name in (*KEPT_HEADERS, *more)} - secret))
 
 
 def _id_header(name: str | None, verifier: Verifier) -> bytes | None:
     if name is None:
         return b"webhook-id" if isinstance(verifier, HmacSignature) else None
-    return name.lower().encode("latin-1", "replace")
+    return wire_name(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -14,6 +15,7 @@ __all__ = ["identify"]
 
 _LONGEST_ID = 128
 _LONGEST_SITE = 128
+_LONGEST_TIME = 64
 
 
 class _Glance(msgspec.Struct):
@@ -55,8 +57,11 @@ def _site(value: object) -> str | None:
 
 
 def _microseconds(value: object) -> int | None:
-    if not isinstance(value, str) or len(value) > 64:
-        return None
+    return _read_time(value) if isinstance(value, str) and len(value) <= _LONGEST_TIME else None
+
+
+@lru_cache(maxsize=256)  # sites push at the same times
+def _read_time(value: str) -> int | None:
     try:
         instant = datetime.fromisoformat(value)
         # In UTC, so that a time that no datetime can hold there is none.

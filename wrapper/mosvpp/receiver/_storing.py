@@ -1,8 +1,9 @@
 """Putting deliveries in: one statement for a whole batch, whatever its size.
 
 The two dialects part ways here and nowhere else. SQLite gets one row of values for each delivery,
-PostgreSQL one array for each column. Both pass over a key that is there already, and both put what is new
-into the work queue: SQLite by a trigger, so that one statement is all.
+PostgreSQL one array for each column, in binary (`%b`), because as text a body would be twice as long. Both
+pass over a key that is there already, and both put what is new into the work queue: SQLite by a trigger, so
+that one statement is all.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _POSTGRESQL = f"""
     WITH stored AS (
         INSERT INTO mosvpp_deliveries ({_COLUMNS})
         SELECT * FROM unnest(
-            %s::bytea[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::bytea[]
+            %b::bytea[], %b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::text[], %b::bytea[]
         )
         ON CONFLICT (key) DO NOTHING
         RETURNING seq, key, kind, molecule_id, received_at

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from mosvpp.errors import AuthenticationError
 from mosvpp.signatures import Headers
 
-__all__ = ["Pairs", "WireHeaders"]
+__all__ = ["Pairs", "WireHeaders", "wire_name"]
 
 Pairs: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -30,19 +30,17 @@ class WireHeaders(Headers):
 
     def all(self, name: str) -> list[bytes]:
         """Every value that was sent with that name."""
-        return self.values(name.lower().encode("latin-1", "replace"))
+        return self.values(wire_name(name))
 
     def one(self, name: str) -> bytes:
         """The value of a header that must be there exactly once. Raises `AuthenticationError`."""
-        key = name.encode("latin-1", "replace")
-        if not self.is_repeated and key in self.first:
-            return self.first[key]
-        values = self.values(key)
-        if len(values) == 1:
-            return values[0]
-        if values:
+        key = wire_name(name)
+        if key not in self.first:
+            raise AuthenticationError(f"the header {name} is missing", reason="missing_header")
+        # Counted, not collected: what is kept here would be seen in the frame of the error.
+        if self.is_repeated and sum(pair[0] == key for pair in self._pairs) > 1:
             raise AuthenticationError(f"the header {name} was sent more than once", reason="repeated_header")
-        raise AuthenticationError(f"the header {name} is missing", reason="missing_header")
+        return self.first[key]
 
     def values(self, name: bytes) -> list[bytes]:
         """The same as `all`, for a name in lower case."""
@@ -50,3 +48,8 @@ class WireHeaders(Headers):
             return [value for given, value in self._pairs if given == name]
         value = self.first.get(name)
         return [] if value is None else [value]
+
+
+def wire_name(name: str) -> bytes:
+    """A name as it is compared: in lower case, of ASCII letters only, as names are."""
+    return name.encode("latin-1", "replace").lower()

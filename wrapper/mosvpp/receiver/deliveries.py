@@ -34,7 +34,7 @@ State: TypeAlias = Literal["waiting", "leased", "done", "dead"]
 KINDS: tuple[Kind, ...] = ("data_push", "execution_response")
 
 
-class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
+class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A delivery as it arrived from a sender that proved who it is. Nothing has looked into the body yet.
 
     `headers` are those of the allow-list; `delivery_id` is the sender's own id of it, where there is one.

@@ -169,9 +169,11 @@ class SqlInbox(Inbox):
         return task(connection)
 
     def _count(self, new: list[NewDelivery], stored: list[bool]) -> None:
-        fresh = Counter(one.kind for one, is_new in zip(new, stored, strict=True) if is_new)
-        again = Counter(one.kind for one, is_new in zip(new, stored, strict=True) if not is_new)
-        self.counters.count_batch(cast("Counter[str]", fresh), cast("Counter[str]", again))
+        every = Counter[str]([one.kind for one in new])
+        again = Counter[str]()
+        if not all(stored):
+            again.update(one.kind for one, is_new in zip(new, stored, strict=True) if not is_new)
+        self.counters.count_batch(every - again, again)
 
     def _do(self, work: Callable[[Connection], R]) -> Pending[R]:
         return self._open_lanes().working.submit(work)

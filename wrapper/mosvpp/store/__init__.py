@@ -20,7 +20,6 @@ if find_spec("sqlalchemy") is None:
 
 from .database import Database, Dialect
 from .group_commit import GroupCommit, Pending
-from .running_loop import running_loop
 from .schemas import Migration, Schema
 
-__all__ = ["Database", "Dialect", "GroupCommit", "Migration", "Pending", "Schema", "running_loop"]
+__all__ = ["Database", "Dialect", "GroupCommit", "Migration", "Pending", "Schema"]

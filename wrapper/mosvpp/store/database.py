@@ -249,6 +249,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
             raise StoreError(msg, reason="unsafe")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA journal_size_limit=67108864")
+        # Pages that many commits touch, those of indexes, are copied into the database less often.
+        cursor.execute("PRAGMA wal_autocheckpoint=4000")
     finally:
         cursor.close()
 

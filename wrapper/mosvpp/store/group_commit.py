@@ -15,8 +15,6 @@ from typing import Any, Generic, TypeVar, cast
 
 from mosvpp.errors import MosVPPError, StoreError
 
-from .running_loop import running_loop
-
 __all__ = ["GroupCommit", "Pending"]
 
 T = TypeVar("T")
@@ -57,7 +55,7 @@ class Pending(Generic[R]):
 
     def __await__(self) -> Generator[object, None, R]:
         if self._value is _NOTHING_YET:
-            self._future = running_loop().create_future()
+            self._future = asyncio.get_running_loop().create_future()
             if self._value is _NOTHING_YET:
                 yield from self._future
         return self._outcome()
