@@ -234,6 +234,18 @@ def test_names_become_links_in_running_text_only() -> None:
     assert linked.count("<a") == 3
 
 
+@pytest.mark.parametrize(
+    ("page", "name", "argument"),
+    [("client", "mosvpp.AsyncClient", "allow_live"), ("sandbox", "mosvpp_sandbox.Sandbox", "data_push_url")],
+)
+def test_what_a_class_is_made_with_stands_below_its_name(
+    site: Path, page: str, name: str, argument: str
+) -> None:
+    html = (site / "sdk" / f"{page}.html").read_text("utf-8")
+    below = html.split(f'id="{name}"', 1)[1].split("</pre>", 1)[0]
+    assert argument in re.sub(r"<[^>]+>", "", below)
+
+
 def test_every_field_has_its_evidence_beside_it(site: Path) -> None:
     """Each row of a table of fields holds its marks, and the entries of the ledger that they come from."""
     for page in [*site.glob("operations/*.html"), *site.glob("webhooks/*.html"), site / "types.html"]:
