@@ -15,6 +15,7 @@ from mosvpp.events import DataPush, ExecutionReport
 from mosvpp.signatures import SharedHeaders
 from mosvpp.statuses import EventStatus
 from mosvpp_sandbox import ManualClock, Retries, Sandbox, hosts, outbox
+from mosvpp_sandbox.posting import Posting
 from receiving import PATIENCE_S, Received, Receiver
 
 from .conftest import call
@@ -160,7 +161,7 @@ def test_whatever_goes_wrong_with_an_attempt_ends_that_attempt_only(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, faults = (
-        outbox.Outbox._post,
+        Posting.post,
         [UnicodeError("an answer that no library expects"), KeyError("another")],
     )
 
@@ -169,7 +170,7 @@ def test_whatever_goes_wrong_with_an_attempt_ends_that_attempt_only(
             raise faults.pop()
         return await real(*given)
 
-    monkeypatch.setattr(outbox.Outbox, "_post", post)
+    monkeypatch.setattr(Posting, "post", post)
     with Receiver() as receiver, sandbox(receiver, clock, retries=AT_ONCE) as vpp:
         clock.advance(timedelta(minutes=1))
         vpp.flush()
@@ -184,7 +185,7 @@ def test_an_endpoint_that_is_not_there_is_given_up(clock: ManualClock) -> None:
         clock.advance(timedelta(minutes=1))
         vpp.flush()
     (sent,) = vpp.sent
-    assert (sent.status, sent.attempts, sent.reason) == (None, 3, "ConnectError")
+    assert (sent.status, sent.attempts, sent.reason) == (None, 3, "ConnectionRefusedError")
 
 
 def test_an_endpoint_that_hangs_is_given_up_and_does_not_hold_up_the_other(

@@ -20,12 +20,11 @@ from hashlib import blake2b
 from heapq import heappop, heappush
 from zlib import crc32
 
-import httpx
-
 from mosvpp.signatures import sign
 
 from . import messages
 from .exchanges import Exchange, hidden
+from .posting import Posting
 from .pushes import KINDS, written_push
 from .site import Delivery, Kind
 from .world import World
@@ -206,9 +205,9 @@ class Outbox:
     async def run(self) -> None:
         """Send until cancelled."""
         async with asyncio.TaskGroup() as senders:
-            for lanes in self._lanes.values():
+            for kind, lanes in self._lanes.items():
                 for lane in lanes:
-                    senders.create_task(self._send_all(lane))
+                    senders.create_task(self._send_all(self._urls[kind], lane))
             await asyncio.Event().wait()  # also with no lane at all: ending would end the sandbox
 
     def _line_up(self, job: _Job) -> None:
@@ -225,20 +224,20 @@ class Outbox:
         heappush(self._later, (at, self._postponed, job))
         self.on_postponed()
 
-    async def _send_all(self, lane: asyncio.Queue[_Job]) -> None:
-        # A transport and no client, which would read the Location of a redirect, and fail at an absurd one;
-        # and one for each lane, since a shared pool grows slow with many requests at a time.
-        limits = httpx.Limits(max_connections=1, keepalive_expiry=2.0)
-        async with httpx.AsyncHTTPTransport(limits=limits, trust_env=False) as transport:
+    async def _send_all(self, url: str, lane: asyncio.Queue[_Job]) -> None:
+        posting = Posting(url)
+        try:
             while True:
                 job = await lane.get()
                 try:
-                    await self._attempt(transport, job)
+                    await self._attempt(posting, job)
                 finally:
                     lane.task_done()
                     self._moved.set()
+        finally:
+            posting.close()
 
-    async def _attempt(self, transport: httpx.AsyncBaseTransport, job: _Job) -> None:
+    async def _attempt(self, posting: Posting, job: _Job) -> None:
         exchange, status, reason = job.exchange, None, ""
         headers = (
             job.headers if self._signing_secret is None else {**job.headers, **self._signature(job.body)}
@@ -248,7 +247,7 @@ class Outbox:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._retries.timeout_s):
-                status, answer_headers = await self._post(transport, job.url, job.body, headers)
+                status, answer_headers = await posting.post(headers.items(), job.body)
                 exchange.answer_headers = hidden(answer_headers)
         except Exception as error:  # noqa: BLE001  no answer of a partner may end the sandbox
             status, reason = None, type(error).__name__
@@ -285,13 +284,3 @@ class Outbox:
         message_id = f"msg_{blake2b(body, digest_size=12).hexdigest()}"
         secret = self._signing_secret or ""
         return sign(body, secret=secret, message_id=message_id, timestamp=datetime.now(UTC))
-
-    async def _post(
-        self, transport: httpx.AsyncBaseTransport, url: str, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[int, list[tuple[str, str]]]:
-        """Status and headers of the answer; the rest of it is not read."""
-        timeout = httpx.Timeout(self._retries.timeout_s).as_dict()
-        request = httpx.Request("POST", url, content=body, headers=headers, extensions={"timeout": timeout})
-        answer = await transport.handle_async_request(request)
-        await answer.aclose()
-        return answer.status_code, answer.headers.multi_items()
