@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from browsing import chromium  # noqa: F401  a fixture for every test that asks for it
 from not_run import NOT_RUN
 
 if TYPE_CHECKING:

@@ -6,63 +6,24 @@ Screenshots of every page, on a phone and on a desk, light and dark, are left in
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from browsing import DESK, PHONE, TOO_WIDE, Watched, violations
 from mosvpp_sandbox import Sandbox
-from pages import browser, packed, serve
+from pages import serve
 from pages.contents import pages
 from pages.sources import ROOT, load
 
 SCREENSHOTS = ROOT / "site-screenshots"
-DESK: Any = {"width": 1280, "height": 900}
-PHONE: Any = {"width": 390, "height": 844}
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    found = browser.find()
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=found.executable,
-            args=browser.ARGUMENTS,
-            env={**os.environ, **found.environment},
-        )
-        yield started
-        started.close()
-
-
-class Watched:
-    """A page, and what it asked for and complained about."""
-
-    def __init__(self, context: BrowserContext) -> None:
-        self.page: Page = context.new_page()
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on(
-            "console",
-            lambda message: (
-                self.complaints.append(message.text) if message.type in {"error", "warning"} else None
-            ),
-        )
-
-    def abroad(self, home: str) -> list[str]:
-        """What was asked of others than the site itself."""
-        return [url for url in self.requests if not url.startswith((home, "data:", "blob:", "about:"))]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +45,6 @@ def test_a_page_opens_from_a_disk_without_the_network(
     watched = Watched(context)
     page = watched.page
     page.goto((site / name).as_uri())
-    page.evaluate((packed.package("axe-core") / "axe.min.js").read_text("utf-8"))
     for scheme, colours in (("light", "default"), ("dark", "slate")):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         expect(page.locator("body")).to_have_attribute("data-md-color-scheme", colours)
@@ -102,18 +62,6 @@ def test_a_page_opens_from_a_disk_without_the_network(
     assert watched.complaints == []
     assert watched.abroad(site.as_uri()) == []
     context.close()
-
-
-# Against the body, since the theme keeps room for a scroll bar beside it.
-TOO_WIDE = "document.documentElement.scrollWidth - Math.ceil(document.body.getBoundingClientRect().width)"
-# Without preload: axe would fetch the style sheets, which a page from a disk may not.
-AXE = "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations'], preload: false})"
-
-
-def violations(page: Page) -> list[str]:
-    """What axe has to say, in a line each."""
-    found = page.evaluate(AXE, WCAG)["violations"]
-    return [f"{entry['id']}: {[node['target'] for node in entry['nodes']][:3]}" for entry in found]
 
 
 def test_what_a_mark_says_is_shown_by_tap_and_by_key(chromium: Browser, site: Path) -> None:
