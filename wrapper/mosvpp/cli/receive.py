@@ -266,7 +266,7 @@ def _greet(
     backlog = inbox.backlog()
     unfinished = sum(left.unfinished for left in backlog.values())
     dead = sum(left.dead for left in backlog.values())
-    probes = ["/healthz", "/readyz", *(["/metrics"] if given["metrics"] else [])]
+    probes = ["/healthz", "/readyz", *(["/metrics"] if given.get("metrics") else [])]
     lines: list[tuple[str, Any]] = [
         ("data push", f"POST {url}/data-push"),
         ("execution response", f"POST {url}/execution-response"),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["export_file", "export_lines", "exported", "import_lines", "restore"]
 
 _BATCH = 200
+_BATCH_BYTES = 4 * 1024 * 1024
 _PROGRESS_EVERY = 1000
 _decode_anything = msgspec.json.Decoder().decode
 
@@ -159,7 +160,7 @@ def import_lines(
     Raises `RuleError` with the number of the line that is no such line; those before it are in. With
     `on_fault`, that error is given to your function instead, and the import goes on.
     """
-    new = read = 0
+    new = read = waiting = 0
     batch: list[StoredDelivery] = []
     for number, line in enumerate(lines, 1):
         try:
@@ -171,8 +172,9 @@ def import_lines(
                 inbox.restore(batch)
                 raise
             on_fault(error)
-        if len(batch) >= _BATCH:
-            new, batch = new + inbox.restore(batch), []
+        waiting += len(line)
+        if len(batch) >= _BATCH or waiting >= _BATCH_BYTES:
+            new, batch, waiting = new + inbox.restore(batch), [], 0
             if on_progress:
                 on_progress(read, new)
     if batch:
