@@ -168,6 +168,10 @@ class NatsCluster:
         wanted = {"subjects": ["mosvpp.>"], "num_replicas": 3, "storage": "file", "duplicate_window": 120}
         self._ask(lambda js: js.add_stream(api.StreamConfig(name=STREAM, **{**wanted, **config})))
 
+    def make_consumer(self, name: str, **config: Any) -> None:
+        wanted = api.ConsumerConfig(durable_name=name, ack_policy=api.AckPolicy.EXPLICIT, **config)
+        self._ask(lambda js: js.add_consumer(STREAM, wanted))
+
     def remove_streams(self) -> None:
         async def remove(js: JetStreamContext) -> None:
             for one in await js.streams_info():

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from mosvpp import errors
 
 from . import links, reference
-from .contents import DOCS, RECEIVERS, Page
+from .contents import DOCS, PROGRAMS, RECEIVERS, Page
 from .sources import STATUSES, Sources, load
 
 LARGEST_PAGE = 500_000  # bytes; the console apart
@@ -189,7 +189,8 @@ def _evidence(site: Path, htmls: dict[str, Html], sources: Sources) -> Iterator[
 
 
 def _hand_written(contents: list[Page]) -> Iterator[str]:
-    known = {page.path for page in contents} | {f"receivers/{file}" for file in RECEIVERS.values()}
+    shown = {f"receivers/{file}" for file in (*RECEIVERS.values(), *PROGRAMS)}
+    known = {page.path for page in contents} | shown
     for path in sorted(DOCS.rglob("*")):
         name = path.relative_to(DOCS).as_posix()
         if path.suffix not in (".md", ".py"):

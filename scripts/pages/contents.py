@@ -26,6 +26,8 @@ GUIDES = (
     "authentication",
     "signatures",
     "receiving-webhooks",
+    "receiver",
+    "runbook",
     "unknown-outcomes",
     "test-and-live",
     "time-zones",
@@ -38,6 +40,7 @@ RECEIVERS = {
     "Django": "django_receiver.py",
     "AWS Lambda": "lambda_receiver.py",
 }
+PROGRAMS = ("nats_consumer.py",)
 
 
 @dataclass(frozen=True)

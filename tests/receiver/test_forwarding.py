@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ from mosvpp.store import Database
 from nats_cluster import NatsCluster, NatsServer
 from postgresql import PostgresServer
 from receiving import wait_until
+
+CONSUMER = Path(__file__).parents[2] / "spec" / "docs" / "receivers" / "nats_consumer.py"
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +143,33 @@ def test_what_was_forwarded_may_count_as_done(store_url: str, cluster: NatsClust
     with SqlInbox(store_url) as inbox:
         assert {one.state for one in inbox.find()} == {"done"}
         assert inbox.backlog()["data_push"].unfinished == 0
+
+
+def test_the_consumer_of_the_guide_does_everything_once_though_it_is_killed(
+    tmp_path: Path, cluster: NatsCluster
+) -> None:
+    url = f"sqlite:///{tmp_path}/inbox.db"
+    stored(url, pushes(200))
+    forward_once(url, cluster)
+    cluster.make_consumer("telemetry", ack_wait=1)  # otherwise half a minute: what it held comes again then
+    environment = {**os.environ, "DATABASE": f"{tmp_path}/effect.db", "MOSVPP_NATS": ",".join(cluster.urls)}
+    applied = 0
+    for least in (30, 200):
+        consumer = subprocess.Popen([sys.executable, str(CONSUMER)], env=environment)
+        wait_until(lambda least=least: effect(tmp_path) >= least)
+        consumer.kill()
+        consumer.wait()
+        applied = effect(tmp_path)
+    assert applied == 200
+
+
+def effect(folder: Path) -> int:
+    """How many pushes were counted."""
+    with closing(sqlite3.connect(folder / "effect.db", timeout=30)) as database:
+        try:
+            return database.execute("SELECT coalesce(sum(pushes), 0) FROM sites").fetchone()[0]
+        except sqlite3.OperationalError:  # it has not begun yet
+            return 0
 
 
 # What PostgreSQL commits late

@@ -13,7 +13,7 @@ KINDS = {"/data-push": "data_push", "/execution-response": "execution_response"}
 
 
 def store(delivery: Delivery) -> None:
-    """Replace this, by a put to S3 for example. A file must outlive the function, as it does on EFS."""
+    """Replace this: mosvpp.receiver.lambda_handler stores to PostgreSQL. A file must outlive the function."""
     with open(os.environ["DELIVERIES"], "ab") as file:
         file.write(delivery.to_json().replace("\n", " ").encode() + b"\n")
         file.flush()

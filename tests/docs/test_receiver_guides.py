@@ -1,0 +1,154 @@
+"""What the guides of the receiver promise, configure and tell to type is so."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from typer.testing import CliRunner, Result
+
+from deliveries import new, push_body
+from mosvpp.cli.app import app
+from mosvpp.receiver import SqlInbox
+from not_run import NOT_RUN
+from pages.contents import DOCS
+from postgresql import PostgresServer
+from serving import free_port
+
+ROOT = DOCS.parents[1]
+GUIDE = (DOCS / "guides" / "receiver.md").read_text("utf-8")
+RUNBOOK = (DOCS / "guides" / "runbook.md").read_text("utf-8")
+PROMISED = re.findall(r"^\| .*?\| `(tests/\S+?)::(\w+)` \|$", GUIDE, re.MULTILINE)
+NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+
+
+def block(page: str, language: str) -> str:
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return found
+
+
+# The promises
+
+
+def test_every_promise_names_a_test() -> None:
+    table = GUIDE.partition("{ #promises }")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == len(PROMISED) > 10
+
+
+@pytest.mark.parametrize(("file", "test"), PROMISED, ids=[test for _, test in PROMISED])
+def test_the_test_of_a_promise_exists(file: str, test: str) -> None:
+    assert re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE)
+
+
+# The configurations
+
+
+@pytest.mark.skipif(NGINX is None, reason=f"{NOT_RUN}nginx is missing, so nobody read the sample for it")
+def test_nginx_takes_the_sample_and_passes_on_what_it_should(tmp_path: Path) -> None:
+    certificate = trustme.CA().issue_cert("webhooks.example.com")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    ports = {"443 ssl": f"127.0.0.1:{free_port()} ssl", "127.0.0.1:8080": f"127.0.0.1:{free_port()}"}
+    sample = re.sub(r"/etc/ssl/\S+(?=;)", str(tmp_path / "both.pem"), block(GUIDE, "nginx"))
+    for shown, here in ports.items():
+        assert shown in sample
+        sample = sample.replace(shown, here)
+    folders = "".join(
+        f"{kind}_temp_path {tmp_path}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    config = tmp_path / "nginx.conf"
+    config.write_text(
+        f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\nevents {{}}\n"
+        f"http {{\naccess_log off;\n{folders}{sample}}}\n"
+    )
+    assert NGINX is not None
+    done = subprocess.run(
+        [NGINX, "-t", "-p", str(tmp_path), "-c", str(config), "-e", f"{tmp_path}/error.log"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in done.stderr
+
+
+def test_the_unit_of_systemd_starts_a_receiver_that_takes_its_options() -> None:
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.optionxform = str  # type: ignore[method-assign,assignment]
+    unit.read_string(block(GUIDE, "ini"))
+    assert list(unit) == ["DEFAULT", "Unit", "Service", "Install"]
+    program, *arguments = shlex.split(unit["Service"]["ExecStart"])
+    assert program.endswith("/bin/mosvpp")
+    assert taken(arguments)
+
+
+def test_the_programs_of_the_guide_take_their_options() -> None:
+    commands = [line for line in shell(GUIDE) if line.startswith("mosvpp ")]
+    assert len(commands) == 3
+    for command in commands:
+        assert taken(shlex.split(command)[1:])
+
+
+def taken(arguments: list[str]) -> bool:
+    """Whether a command knows every option that it is given."""
+    words = [word for word in arguments if word.startswith("--")]
+    verbs = arguments[: next(index for index, word in enumerate(arguments) if word.startswith("--"))]
+    told = mosvpp([*verbs, "--help"], {"COLUMNS": "200"}).output
+    return set(words) <= set(re.findall(r"--[a-z-]+", told))
+
+
+# The commands of the runbook
+
+
+def shell(page: str) -> Iterator[str]:
+    """The lines of all shell blocks, those that end with a backslash joined."""
+    for found in re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        yield from found.replace("\\\n", " ").splitlines()
+
+
+def mosvpp(arguments: list[str], environment: dict[str, str]) -> Result:
+    return CliRunner().invoke(app, arguments, env=environment)
+
+
+def test_every_command_of_the_runbook_does_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with SqlInbox("sqlite:///inbox.db") as inbox:
+        for body in (b"no json", b"nor this", *(push_body(number) for number in range(3))):
+            inbox.put(new(body, at=inbox.now())).result()
+        assert len(list(inbox.deliveries(wait=False))) == 3  # the first two are dead now
+        inbox.quarantine("data_push", push_body(9), {}, reason="wrong_secret", delivery_id=None)
+    ended: dict[str, tuple[int, str]] = {}
+    with PostgresServer() as server:
+        there = server.url()
+        environment: dict[str, str] = {}
+        for line in shell(RUNBOOK):
+            program, *arguments = shlex.split(line.replace("postgresql://mosvpp@db/mosvpp", there))
+            if program == "export":
+                name, _, value = arguments[0].partition("=")
+                environment[name] = value
+                continue
+            assert program == "mosvpp"
+            done = mosvpp(arguments, environment)
+            ended[line] = (done.exit_code, done.output)
+        with SqlInbox(there) as moved, SqlInbox("sqlite:///inbox.db") as old:
+            assert [one.key for one in moved.find()] == [one.key for one in old.find()]
+            assert len(list(moved.find())) == 6
+    assert len(ended) == 14
+    for line, (code, words) in ended.items():
+        assert code == 0, f"{line}\n{words}"
+    said = {line.removeprefix("mosvpp inbox "): words for line, (_, words) in ended.items()}
+    assert "not_json" in said["show 1"]
+    assert "1 delivery" in said["requeue 1"]
+    assert "1 delivery" in said["requeue --all-dead"]  # the other one
+    assert "3 deliveries" in said["requeue --state done --since 24h --kind data_push"]
+    assert "Nothing was ever forwarded" in said["forwarded"]
