@@ -12,6 +12,10 @@ site_command mosvpp command             │ saved: receipts and requests in file
 resend       mosvpp resend              ┘ consent: nothing live without a yes
 doctor       mosvpp doctor, in checks of network_checks and answer_checks
 verify       mosvpp verify, with captures, inspection, sender_checks and json_faults
+receive      mosvpp receive, with receive_secrets, receive_server and receive_running
+inbox        mosvpp inbox: inbox_look, inbox_silent, inbox_tidy, inbox_move, inbox_quarantine, inbox_forward;
+             what they share is in inbox_store, inbox_tables and inbox_progress
+help         commands and groups whose help ends with the exit codes
 """
 
 from __future__ import annotations
