@@ -117,6 +117,16 @@ class Calls:
             slots=events,
         )
 
+    def prepare_for_site(self, molecule_id: str, like: Request) -> Request:
+        """The same dispatch for another site: what was checked and written once is used again."""
+        before, _, after = like.path.rpartition(f"/{like.molecule_id}/")
+        return msgspec.structs.replace(
+            like,
+            molecule_id=molecule_id,
+            path=f"{before}/{site_of(molecule_id)}/{after}",
+            revision=self._revisions.next(self.clock.now()),
+        )
+
     def cancel_dispatch(self, dispatch: Any) -> Flow[DispatchReceipt]:
         """POST dr with the same events, cancelled, in the mode they were sent in."""
         if not (isinstance(dispatch, DispatchReceipt | Request) and dispatch.slots):

@@ -1,7 +1,8 @@
-"""Other ways to make an attempt: through a proxy, or with less patience."""
+"""What stands around the sending of an attempt: a bound, less patience, a proxy."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from mosvpp.timeouts import Timeout
 from ._connections import Exchange
 from ._courier import Carrier
 
-__all__ = ["Hurried", "ThroughProxy"]
+__all__ = ["Bounded", "Hurried", "ThroughProxy"]
 
 
 class ThroughProxy:
@@ -47,6 +48,19 @@ class ThroughProxy:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+
+class Bounded:
+    """Has so many requests out at a time, and no more."""
+
+    def __init__(self, carrier: Carrier, at_once: int) -> None:
+        self._carrier = carrier
+        self._turn = asyncio.Semaphore(at_once)
+
+    async def send(self, exchange: Exchange) -> Answer | Failure:
+        """Make one attempt."""
+        async with self._turn:
+            return await self._carrier.send(exchange)
 
 
 class Hurried:

@@ -90,11 +90,12 @@ class Courier:
         self._clock = clock
         self._told = told
         self._held: tuple[Note, SiteOutcome] | None = None
+        self._last: Request | None = None
 
     async def run(self, errand: Errand) -> None:
         """Carry an errand. What it came to is written with the next one, or by `finish`."""
         try:
-            request = self._calls.prepare_dispatch(errand.molecule_id, errand.slot, errand.mode)
+            request = self._prepared(errand)
         except RuleError as error:
             self._told(_outcome(errand, "not_sent", error=error))
             return
@@ -115,6 +116,13 @@ class Courier:
             raise
         else:
             self._held = trip.received(receipt, self._clock.now())
+
+    def _prepared(self, errand: Errand) -> Request:
+        last = self._last
+        if last is not None and last.slots[0] is errand.slot and last.mode == errand.mode:
+            return self._calls.prepare_for_site(errand.molecule_id, last)
+        last = self._last = self._calls.prepare_dispatch(errand.molecule_id, errand.slot, errand.mode)
+        return last
 
     async def finish(self) -> None:
         """Write what the last errand came to."""

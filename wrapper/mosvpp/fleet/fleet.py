@@ -21,7 +21,7 @@ from mosvpp.errors import RuleError, StoreError
 from mosvpp.retry import RetryPolicy
 from mosvpp.timeouts import Timeout
 
-from ._carriers import Hurried, ThroughProxy
+from ._carriers import Bounded, Hurried, ThroughProxy
 from ._connections import Connections
 from ._courier import Courier, Errand
 from ._queue import Pace, Queue
@@ -100,6 +100,7 @@ class AsyncFleet(Shell):
             )
         else:
             self._carrier = ThroughProxy(self._url, context, through, self._timeout, self._clock)
+        self._bounded = Bounded(self._carrier, concurrency)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def execute(
@@ -193,7 +194,7 @@ class AsyncFleet(Shell):
         stop = Stop(
             self._calls.with_retry(RetryPolicy(attempts=1)),
             self._journal,
-            lambda seconds: Hurried(self._carrier, min(seconds, self._timeout.total)),
+            lambda seconds: Hurried(self._bounded, min(seconds, self._timeout.total)),
             self._clock,
             on_outcome or (lambda _: None),
             seconds=_STOP_AT_ONCE_S,
@@ -228,8 +229,9 @@ class AsyncFleet(Shell):
 
     async def _all_at_once(self, queue: Queue, calls: Calls, told: OnOutcome) -> None:
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._concurrency):
-                courier = Courier(calls, self._journal, self._carrier, self._clock, told)
+            # While some wait for the network, as many others wait for the journal.
+            for _ in range(2 * self._concurrency):
+                courier = Courier(calls, self._journal, self._bounded, self._clock, told)
                 group.create_task(_carry(queue, courier))
 
     async def _unwrapped(self, work: Coroutine[Any, Any, T]) -> T:
