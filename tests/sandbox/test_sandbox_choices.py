@@ -175,7 +175,7 @@ def test_a_repeated_command_is_ignored() -> None:
     assert story.vpp.executions(story.id, OTHER) == 1
 
 
-# Ids (unknown.id_comparison)
+# How ids are compared: unknown.id_comparison
 
 
 @pytest.mark.parametrize(("ids", "executions"), [("values", 1), ("text", 2)])

@@ -152,7 +152,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: str) -> No
 
 
 def test_the_first_generated_site_is_the_one_of_the_samples() -> None:
-    assert [spec.molecule_id for spec in generated_sites(2)][0] == DEFAULT_SITE
+    assert generated_sites(2)[0].molecule_id == DEFAULT_SITE
     assert Sandbox(sites=3).molecule_id == DEFAULT_SITE
 
 

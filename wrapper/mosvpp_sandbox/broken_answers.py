@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache
 
 from starlette.responses import Response
@@ -23,14 +22,16 @@ LINE = "mosvpp_sandbox.line"
 class Line:
     """The connection on which a request came."""
 
-    def __init__(self, reset: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, reset: Callable[[], None] | None = None) -> None:
         self._reset = reset
         self.broken = ""
 
-    def cut(self, how: str) -> None:
-        """Reset it; `how` is refused, dropped or truncated."""
+    async def cut(self, how: str, receive: Receive) -> None:
+        """Reset it; `how` is refused, dropped or truncated. In process it is only noted."""
         self.broken = how
-        self._reset()
+        if self._reset is not None:
+            self._reset()
+            await _until_closed(receive)  # else the server would answer in our place
 
 
 def _line(scope: Scope) -> Line:
@@ -52,8 +53,7 @@ class ResetAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Cut the line, and wait until the server has noticed."""
-        _line(scope).cut(self._how)
-        await _noticed(receive)
+        await _line(scope).cut(self._how, receive)
 
 
 class HangingAnswer(Response):
@@ -73,8 +73,7 @@ class TruncatedAnswer(Response):
         half = bytes(self.body)[: len(self.body) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
         await asyncio.sleep(0.05)  # so that the half is on its way before the reset overtakes it
-        _line(scope).cut("truncated")
-        await _noticed(receive)
+        await _line(scope).cut("truncated", receive)
 
 
 class DrippingAnswer(Response):
@@ -98,13 +97,6 @@ class DrippingAnswer(Response):
             await send({"type": "http.response.body", "body": b""})
         finally:
             gone.cancel()
-
-
-async def _noticed(receive: Receive) -> None:
-    """Wait until the server has noticed; in process nobody tells, and nobody needs to."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(1):
-            await _until_closed(receive)
 
 
 @lru_cache(maxsize=4)

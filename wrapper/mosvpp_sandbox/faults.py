@@ -16,6 +16,7 @@ from .physics.surroundings import chance
 __all__ = ["CALL_FAULTS", "PUSH_FAULTS", "Fault", "Faults", "read_fault"]
 
 CALLS = frozenset({"sync_devices", "submit_dispatch", "submit_site_command"})
+LARGEST = 10 * 366 * 86_400
 PUSHES = frozenset({"receive_data_push", "receive_execution_response"})
 
 # name → (what happens, the value when none is given, what the value is)
@@ -72,11 +73,24 @@ class Fault:
             raise ValueError("the probability of a fault is above 0 and at most 1")
         if self.times is not None and self.times < 1:
             raise ValueError("a fault strikes at least one time")
+        if self.value is not None:
+            self._check_value(self.value)
         operations = (CALLS if self.name in CALL_FAULTS else set()) | (
             PUSHES if self.name in PUSH_FAULTS else set()
         )
         if self.operation is not None and self.operation not in operations:
             msg = f"{self.name} strikes {', '.join(sorted(operations))}, not {self.operation}"
+            raise ValueError(msg)
+
+    def _check_value(self, value: float) -> None:
+        if self.name.startswith("error_") and not (value == int(value) and 400 <= value <= 599):
+            msg = f"the value of {self.name} is a status from 400 to 599"
+            raise ValueError(msg)
+        if self.name == "clock_skew":
+            if not abs(value) <= LARGEST:
+                raise ValueError("a clock is at most ten years wrong")
+        elif not 0 <= value <= LARGEST:
+            msg = f"the value of {self.name} is from 0 to {LARGEST}"
             raise ValueError(msg)
 
     @property
