@@ -100,8 +100,15 @@ class NatsCluster:
     """`size` servers that hold streams together; with one server there is no cluster."""
 
     def __init__(
-        self, folder: Path, *, size: int = 3, sync: str = "sync_interval: always", authorization: str = ""
+        self,
+        folder: Path,
+        *,
+        size: int = 3,
+        sync: str = "sync_interval: always",
+        authorization: str = "",
+        access: dict[str, str] | None = None,
     ) -> None:
+        self._access = access or {}
         self.servers = [NatsServer(f"n{number}", folder) for number in range(1, size + 1)]
         self._authorization = authorization
         self.configure(sync=sync)
@@ -229,7 +236,9 @@ class NatsCluster:
 
     def _ask(self, work: Callable[[JetStreamContext], Awaitable[T]]) -> T:
         async def run() -> T:
-            client = await nats.connect(self.urls, max_reconnect_attempts=60, reconnect_time_wait=0.2)
+            client = await nats.connect(
+                self.urls, max_reconnect_attempts=60, reconnect_time_wait=0.2, **self._access
+            )
             try:
                 return await work(client.jetstream(timeout=30))
             finally:
