@@ -44,7 +44,7 @@ from ._forward_publisher import Forwarded, Publisher, subject_of
 from ._forward_safety import Look, check_monitor_url, look
 from ._forward_store import Forwarding, Horizon, Mark, Row
 from ._tables import SCHEMA
-from .deliveries import KINDS, CheckedBefore
+from .deliveries import KINDS, CheckedBefore, Kind
 
 __all__ = [
     "STREAM",
@@ -372,7 +372,7 @@ def forget(url: str, stream: str = STREAM) -> bool:
 
 def event_of(subject: str, body: bytes) -> Delivery:
     """Read a message of the stream; its sender was checked before it was stored. Raises `PayloadError`."""
-    kind = next((kind for kind in KINDS if subject.startswith(f"mosvpp.{kind}.")), None)
+    kind: Kind | None = next((kind for kind in KINDS if subject.startswith(f"mosvpp.{kind}.")), None)
     return webhooks.parse(body, (), verifier=CheckedBefore(), expect=kind)
 
 
