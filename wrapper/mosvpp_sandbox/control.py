@@ -8,6 +8,7 @@ change, so that nothing needs to be asked again.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
@@ -191,6 +192,8 @@ class Control:
         if molecule_id is not None:
             self._world.require(molecule_id)
             self._world.at_site(molecule_id, lambda *_: None)
+        else:
+            self._world.catch_up()
         with self._world.lock:
             sites = self._world.sites
             chosen = [sites[molecule_id]] if molecule_id is not None else list(sites.values())
@@ -266,6 +269,9 @@ class Control:
 
     def add_fault(self, name: str, **values: Any) -> list[dict[str, Any]]:
         """Switch one on."""
+        if unknown := set(values) - {one.name for one in fields(Fault)}:
+            msg = f"a fault has no {', '.join(sorted(unknown))}"
+            raise ValueError(msg)
         try:
             self._world.faults.add(msgspec.convert({"name": name, **values}, Fault))
         except msgspec.ValidationError as error:

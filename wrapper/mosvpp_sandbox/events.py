@@ -128,9 +128,9 @@ class Event:
             "began_at": self.began_at and to_wire(self.began_at),
             "ended_at": self.ended_at and to_wire(self.ended_at),
             "executions": self.executions,
-            "delivered_kw": sum(average.values()) if self.run_s else None,
-            "delivered_kwh": sum(self.delivered_kwh.values()),
-            "devices": {device_id: {"delivered_kw": power} for device_id, power in average.items()},
+            "delivered_kw": round(sum(average.values()), 6) if self.run_s else None,
+            "delivered_kwh": round(sum(self.delivered_kwh.values()), 6),
+            "devices": {name: {"delivered_kw": round(power, 6)} for name, power in average.items()},
             "history": [
                 {"at": to_wire(at), "state": state.value, "message": message}
                 for at, state, message in self.history

@@ -72,7 +72,7 @@ class Posting:
         return self._open
 
     def _written(self, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
-        head = [("Host", self._host), *headers, ("Content-Length", str(len(body)))]
+        head: list[tuple[str, str]] = [("Host", self._host), *headers, ("Content-Length", str(len(body)))]
         request = h11.Request(method="POST", target=self._target, headers=head)
         parts = (self._protocol.send(event) for event in (request, h11.Data(body), h11.EndOfMessage()))
         return b"".join(part for part in parts if part)

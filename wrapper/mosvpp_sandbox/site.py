@@ -273,12 +273,11 @@ class Site:
         if device is None:
             msg = f"the site has no device {device_id!r}"
             raise LookupError(msg)
-        for name, value in values.items():
-            known = getattr(device, name, None) if name in vars(device) else None
-            if not isinstance(value, type(known)) and not (isinstance(known, float) and type(value) is int):
-                msg = f"{name!r} of {device.label} cannot be set to {value!r}"
-                raise ValueError(msg)
-            setattr(device, name, value)
+        if {"kind", "device_id"} & set(values):
+            raise ValueError("a device stays what it is: neither kind nor device_id can be changed")
+        wanted = read_device({**written_device(device), **values}, now)
+        for name in values:
+            setattr(device, name, getattr(wanted, name))
         self._turn(now)
 
     def dispatch(self, request: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -169,21 +169,26 @@ class World:
         Where much is due, that is a part of it: then there is more at once.
         """
         with self.lock:
-            now = self.clock.now()
+            next_at = self.catch_up()
             deliveries = list(self._waiting)
             self._waiting.clear()
-            enough = time.monotonic() + _LONGEST_S
-            while self._heap and self._heap[0][0] <= now and len(deliveries) < _AT_ONCE:
+            return deliveries, next_at
+
+    def catch_up(self) -> datetime:
+        """Let sites live whose time has come, or a part of them; returns when there will be more."""
+        with self.lock:
+            now, enough, before = self.clock.now(), time.monotonic() + _LONGEST_S, len(self._waiting)
+            while self._heap and self._heap[0][0] <= now and time.monotonic() < enough:
                 at, molecule_id = heappop(self._heap)
                 if self._due.get(molecule_id) == at:
                     del self._due[molecule_id]
                     site = self.sites[molecule_id]
                     site.advance(at)
-                    deliveries += site.take_deliveries()
+                    self._waiting += site.take_deliveries()
                     self._schedule(site)
-                if time.monotonic() > enough:
+                if len(self._waiting) - before >= _AT_ONCE:
                     break
-            return deliveries, self._heap[0][0] if self._heap else NEVER
+            return self._heap[0][0] if self._heap else NEVER
 
     def _schedule(self, site: Site) -> None:
         at = site.next_at()
