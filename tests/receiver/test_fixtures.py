@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from deliveries import InboxFactory, new, push_body, report_body
 from mosvpp.errors import RuleError
-from mosvpp.receiver import SqlInbox, fixtures, write_fixtures
+from mosvpp.receiver import SqlInbox, _following, fixtures, write_fixtures
 from mosvpp.receiver.fixtures import capturing, redacted
 
 PATIENCE_S = 30
@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_is_told(make_inbox: InboxFactory, tmp_path: Pat
 def test_what_comes_while_capturing_is_captured_and_nothing_older(
     make_inbox: InboxFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fixtures, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(_following, "_LOOK_EVERY_S", 0.01)
     inbox, folder = make_inbox(), tmp_path / "made"
     fill(inbox, {"older": 1})
     with capturing(inbox, folder):

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mosvpp.receiver._sorting import sorting
 from mosvpp.receiver.fixtures import capturing
 from mosvpp.receiver.logs import JsonFormatter
 from mosvpp.receiver.redaction import without_secrets
@@ -39,6 +40,7 @@ async def receive_until_told(
     """Receive until Ctrl-C or SIGTERM, then finish what is in hand."""
     async with AsyncExitStack() as stack:
         told = stack.enter_context(told_to_stop())
+        stack.enter_context(sorting(inbox))
         if capture is not None:
             stack.enter_context(capturing(inbox, capture))
         task = await stack.enter_async_context(serving(app, server, where))

@@ -20,7 +20,7 @@ from ._rows import joined, read_row
 from ._tables import work
 from .deliveries import Kind, State, StoredDelivery, to_microseconds
 
-__all__ = ["Claim", "Verdict", "finish", "lease", "renew", "settle"]
+__all__ = ["Claim", "Verdict", "bury", "finish", "lease", "renew", "settle"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +116,22 @@ def settle(connection: Connection, handed: StoredDelivery, verdict: Verdict, now
         "finished_at": to_microseconds(now) if is_over else None,
     }
     return bool(_change(connection, [handed], changes))
+
+
+def bury(connection: Connection, stored: StoredDelivery, verdict: Verdict, now: datetime) -> bool:
+    """Put one that nobody was handed with the dead letters; False where somebody was, meanwhile."""
+    still = (
+        update(work)
+        .where(work.c.seq == stored.seq, work.c.state == "waiting")
+        .values(
+            state=verdict.state,
+            due_at=None,
+            reason=_storable(verdict.reason),
+            traceback=_storable(verdict.traceback),
+            finished_at=to_microseconds(now),
+        )
+    )
+    return bool(connection.execute(still).rowcount)
 
 
 def renew(connection: Connection, handed: Sequence[StoredDelivery], until: datetime) -> set[int]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mosvpp.errors import PayloadError
-from mosvpp.events import UnknownDelivery
+from mosvpp.events import Delivery, UnknownDelivery
 
 from ._queue import Claim, Verdict
 from .deliveries import Kind, StoredDelivery
@@ -20,7 +20,7 @@ from .redaction import traceback_of
 if TYPE_CHECKING:
     from .inbox import Inbox
 
-__all__ = ["after_failure", "claim_for", "left_early", "note", "readable", "untried"]
+__all__ = ["after_failure", "claim_for", "left_early", "note", "readable", "unreadable", "untried"]
 
 _log = logging.getLogger("mosvpp.receiver")
 
@@ -43,13 +43,24 @@ def readable(inbox: Inbox, handed: StoredDelivery, rules: HandOut) -> StoredDeli
     if handed.attempts > rules.attempts:
         # Handed out and never heard of again, each time: what is in it may be what kills the workers.
         return Verdict(state="dead", reason="worker_lost")
+    event = _read(handed, on_drift=inbox.on_drift, statuses=inbox.statuses)
+    return event if isinstance(event, Verdict) else msgspec.structs.replace(handed, event=event)
+
+
+def unreadable(stored: StoredDelivery) -> Verdict | None:
+    """Why a delivery that nobody was handed goes to the dead letters, if it does."""
+    event = _read(stored)
+    return event if isinstance(event, Verdict) else None
+
+
+def _read(stored: StoredDelivery, **how: Any) -> Delivery | Verdict:
     try:
-        event = handed.parse(on_drift=inbox.on_drift, statuses=inbox.statuses)
+        event = stored.parse(**how)
     except PayloadError as error:
         return Verdict(state="dead", reason=error.reason, traceback=str(error))
     if isinstance(event, UnknownDelivery):
         return Verdict(state="dead", reason=event.reason, traceback=event.detail)
-    return msgspec.structs.replace(handed, event=event)
+    return event
 
 
 def after_failure(inbox: Inbox, handed: StoredDelivery, rules: HandOut, error: BaseException) -> Verdict:

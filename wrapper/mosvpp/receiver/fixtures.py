@@ -12,16 +12,16 @@ import logging
 import os
 import re
 import secrets
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mosvpp.drift import Drift
-from mosvpp.errors import PayloadError, RuleError, StoreError
+from mosvpp.errors import PayloadError, RuleError
 from mosvpp.events import UnknownDelivery
 
+from ._following import following
 from .deliveries import StoredDelivery
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ __all__ = ["capturing", "redacted", "write_fixtures"]
 _log = logging.getLogger("mosvpp.receiver")
 
 MOST_FILES = 500  # somebody has to look at each
-_LOOK_EVERY_S = 1.0
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _SECRET = re.compile(
@@ -73,42 +72,13 @@ def write_fixtures(found: Iterable[StoredDelivery], folder: str | Path) -> Itera
 @contextmanager
 def capturing(inbox: Inbox, folder: str | Path) -> Iterator[None]:
     """Write such files for what is stored from now on, in a thread beside the receiver, while this lasts."""
-    last = next(inbox.find(newest_first=True, limit=1), None)
-    follower = _Follower(inbox, Path(folder), 0 if last is None else last.seq)
-    follower.look()  # a folder that cannot be written is told now
-    thread = threading.Thread(target=follower.run, name="mosvpp-capture", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        follower.stop.set()
-        thread.join()
-        with suppress(StoreError, RuleError):
-            follower.look()
 
-
-class _Follower:
-    def __init__(self, inbox: Inbox, folder: Path, seq: int) -> None:
-        self.stop = threading.Event()
-        self._inbox = inbox
-        self._folder = folder
-        self._seq = seq
-
-    def run(self) -> None:
-        while not self.stop.wait(_LOOK_EVERY_S):
-            try:
-                self.look()
-            except (StoreError, RuleError) as error:
-                _log.warning("shapes cannot be captured now: %s", error)
-
-    def look(self) -> None:
-        for path in write_fixtures(self._new(), self._folder):
+    def write(found: Iterator[StoredDelivery]) -> None:
+        for path in write_fixtures(found, folder):
             _log.warning("a shape that we do not know was written to %s", path)
 
-    def _new(self) -> Iterator[StoredDelivery]:
-        for delivery in self._inbox.find(after=self._seq):
-            self._seq = delivery.seq
-            yield delivery
+    with following(inbox, write, name="capture"):  # a folder that cannot be written is told at once
+        yield
 
 
 def redacted(value: Any) -> Any:

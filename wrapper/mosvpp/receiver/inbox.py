@@ -188,6 +188,10 @@ class Inbox(ABC):
         """Put a delivery that was handed out back, or bury it; False as with `finish`."""
 
     @abstractmethod
+    def bury(self, stored: StoredDelivery, verdict: Verdict) -> Pending[bool]:
+        """Put a delivery that nobody was handed with the dead letters; False if somebody was."""
+
+    @abstractmethod
     def renew(self, handed: Sequence[StoredDelivery], lease: timedelta) -> Pending[set[int]]:
         """Lengthen leases; the `seq` of those that were still held."""
 

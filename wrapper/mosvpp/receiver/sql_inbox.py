@@ -201,6 +201,9 @@ class SqlInbox(Inbox):
     def settle(self, delivery: StoredDelivery, verdict: Verdict) -> Pending[bool]:  # noqa: D102
         return self._do(lambda connection: _queue.settle(connection, delivery, verdict, self.now()))
 
+    def bury(self, stored: StoredDelivery, verdict: Verdict) -> Pending[bool]:  # noqa: D102
+        return self._do(lambda connection: _queue.bury(connection, stored, verdict, self.now()))
+
     def renew(self, handed: Sequence[StoredDelivery], lease: timedelta) -> Pending[set[int]]:  # noqa: D102
         several = list(handed)
         return self._do(lambda connection: _queue.renew(connection, several, self.now() + lease))
