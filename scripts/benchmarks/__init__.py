@@ -6,4 +6,4 @@ that takes is each benchmark's own business.
 
 from __future__ import annotations
 
-NAMES = ("core", "fleet", "receiver")
+NAMES = ("core", "fleet", "receiver", "sandbox")

@@ -34,7 +34,7 @@ class Posting:
         self._place = (parsed.host, parsed.port or (443 if is_secure else 80))
         self._ssl = ssl.create_default_context() if is_secure else None
         self._target = parsed.raw_path
-        self._host = parsed.netloc
+        self._host = parsed.netloc.decode("ascii")
         self._open: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._protocol = h11.Connection(h11.CLIENT)
         self._used_at = 0.0

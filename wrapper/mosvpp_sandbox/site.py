@@ -185,6 +185,11 @@ class Site:
         self._delivered += 1
         self._deliveries.append(Delivery(kind, self.molecule_id, at, body, self._delivered))
 
+    @property
+    def pushes(self) -> int:
+        """How many data pushes and execution responses there were."""
+        return self._delivered
+
     # --- keeping ---
 
     def as_state(self) -> dict[str, Any]:
