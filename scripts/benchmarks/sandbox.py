@@ -1,8 +1,8 @@
 """The sandbox with many sites: what one push costs, with 100 of them and with 10,000.
 
-Every push is simulated, written, logged, sent over HTTP to another process and answered there. Simulated time
-is moved by a minute as soon as everything has been sent, so that nothing waits for a clock. Both sandboxes stay
-alive and take turns; each turn is as many pushes.
+Every push is simulated, written, logged, sent over HTTP to another process and answered there. Simulated
+time is moved by a minute as soon as everything has been sent, so that nothing waits for a clock. Both
+sandboxes stay alive and take turns; each turn is as many pushes.
 """
 
 from __future__ import annotations

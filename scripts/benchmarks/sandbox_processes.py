@@ -3,8 +3,9 @@
     python -m benchmarks.sandbox_processes partner
     python -m benchmarks.sandbox_processes sandbox SITES URL
 
-The partner prints its port. The sandbox reads numbers, each on a line: so many pushes it makes of every site,
-as fast as it can, then prints the seconds and the processor's seconds that this took, and its memory, as JSON.
+The partner prints its port. The sandbox reads numbers, each on a line: so many pushes it makes of every
+site, as fast as it can, then prints the seconds and the processor's seconds that this took, and its memory,
+as JSON.
 """
 
 from __future__ import annotations
