@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,15 +35,18 @@ _SETTINGS = {
 
 
 class PostgresServer:
-    """One server with one database; `url()` gives each caller a schema of its own in it."""
+    """One server with one database; `url()` gives each caller a schema of its own in it.
 
-    def __init__(self, settings: dict[str, str] | None = None) -> None:
+    `data` is where it keeps it, a folder that does not exist yet.
+    """
+
+    def __init__(self, settings: dict[str, str] | None = None, *, data: Path | None = None) -> None:
         self._settings = _SETTINGS | (settings or {})
         self._home = Path(tempfile.mkdtemp(prefix="mosvpp-postgresql-"))
         self._home.chmod(0o755)
         self._as_other = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
         self._programs = _programs()
-        self._data = self._home / "data"
+        self._data = data or self._home / "data"
         if not _is_root():
             self._as_other = []
         self._count = itertools.count()
@@ -54,7 +58,9 @@ class PostgresServer:
         if self._as_other:
             os.chown(self._data, _NOBODY, _NOBODY)
             self._programs = _copy(self._programs, self._home)
-        options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "--locale=C"]
+        options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"]
+        if self._data.is_relative_to(self._home):
+            options.append("--no-sync")  # nobody cuts the power of this one
         self._run("initdb", *options, "--pgdata", str(self._data))
         self.start()
         return self
@@ -92,6 +98,16 @@ class PostgresServer:
         """SIGINT cuts connections and stops in order, SIGQUIT is a crash."""
         if self._process is not None:
             self._process.send_signal(how)
+            self._process.wait(PATIENCE_S)
+            self._process = None
+
+    def kill(self) -> None:
+        """kill -9 of the server and of every process that it started."""
+        if self._process is not None:
+            found = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, check=False)
+            for pid in (self._process.pid, *map(int, found.stdout.split())):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.wait(PATIENCE_S)
             self._process = None
 

@@ -20,7 +20,14 @@ _SQLITE_WORDS = {
     "readonly": "unavailable",
     "disk i/o": "unavailable",
 }
-_POSTGRESQL_CLASSES = {"53": "full", "08": "unavailable", "57": "unavailable", "55": "busy", "40": "busy"}
+_POSTGRESQL_CLASSES = {
+    "08": "unavailable",
+    "40": "busy",
+    "53": "full",
+    "55": "busy",
+    "57": "unavailable",
+    "58": "unavailable",  # its disk failed
+}
 
 
 @contextmanager
