@@ -3,16 +3,169 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import shlex
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .report import Report
+    from .target import Kind, Target
 
 __all__ = ["main"]
 
+_EPILOG = """\
+exit codes: 0 all passed, 1 a check failed or could not be reached, 2 it could not begin or was stopped.
+
+Only loopback is called unless --allow-host names another. Secrets are in no report. Example:
+
+  python -m mosvpp_sandbox certify \\
+    --data-push-url http://127.0.0.1:8000/data-push \\
+    --execution-response-url http://127.0.0.1:8000/execution-response \\
+    --header "X-API-Key=$SECRET" --html report.html
+"""
+
 
 def main(arguments: Sequence[str]) -> int:
-    """0 when every check passed, 1 when one did not, 2 when there was nothing to check."""
-    _parser().parse_args(arguments)
-    return 2
+    """0 when every check passed, 1 when one did not, 2 when it could not begin."""
+    options = _parser().parse_args(arguments)
+    try:
+        from rich.console import Console
+
+        from .catalogue import CHECKS
+        from .run import certify
+        from .terminal import Terminal
+    except ModuleNotFoundError as error:
+        return _refused(
+            f"certify needs {error.name}, which comes with its extra: pip install 'mosvpp[sandbox]'"
+        )
+    try:
+        target = _target(options)
+        for file in (options.junit, options.html):
+            if file is not None and not file.parent.is_dir():
+                return _refused(f"there is no folder {file.parent} to write {file.name} to")
+    except ValueError as error:
+        return _refused(str(error))
+    terminal = Terminal(Console(highlight=False, markup=False, emoji=False), len(CHECKS))
+    terminal.begin(target)
+    try:
+        report = asyncio.run(certify(target, watcher=terminal))
+    except OSError as error:
+        terminal.end()
+        return _refused(str(error))
+    except KeyboardInterrupt:
+        terminal.end()
+        return _refused("stopped; there is no report")
+    terminal.end()
+    terminal.show(report)
+    return _written(report, options) or (0 if report.is_passed else 1)
+
+
+def _written(report: Report, options: argparse.Namespace) -> int:
+    """Write the files that were asked for; 2 when one cannot be written."""
+    from .junit import to_junit
+    from .page import to_html
+
+    try:
+        if options.junit is not None:
+            options.junit.write_bytes(to_junit(report))
+        if options.html is not None:
+            options.html.write_text(to_html(report), "utf-8")
+    except OSError as error:
+        return _refused(f"the report cannot be written: {error.filename}: {error.strerror}")
+    return 0
+
+
+def _target(options: argparse.Namespace) -> Target:
+    from .target import Target
+
+    urls: dict[Kind, str] = {}
+    if options.data_push_url is not None:
+        urls["data_push"] = options.data_push_url
+    if options.execution_response_url is not None:
+        urls["execution_response"] = options.execution_response_url
+    return Target(
+        urls=urls,
+        headers=dict(options.header),
+        previous=dict(options.previous_header),
+        signing_secret=options.signing_secret,
+        command=_words(options.command),
+        list_command=_words(options.list_command),
+        molecule_id=options.molecule_id,
+        within=options.within,
+        deadline=options.deadline,
+        allow_hosts=options.allow_host,
+    )
+
+
+def _words(command: str | None) -> list[str]:
+    if command is None:
+        return []
+    if sys.platform == "win32":
+        return [word.strip('"') for word in shlex.split(command, posix=False)]
+    return shlex.split(command)
 
 
 def _parser() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog="python -m mosvpp_sandbox certify")
+    parser = argparse.ArgumentParser(
+        prog="python -m mosvpp_sandbox certify",
+        description="Plays named checks against a receiver of yours, over real HTTP, and says of each what"
+        " was expected, why, and what came back. About 300 deliveries; with --command about 900.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    where = parser.add_argument_group("the receiver").add_argument
+    where("--data-push-url", metavar="URL", help="its endpoint for data pushes")
+    where("--execution-response-url", metavar="URL", help="its endpoint for execution responses")
+    where(
+        "--header",
+        metavar="NAME=VALUE",
+        type=_header,
+        action="append",
+        default=[],
+        help="a header that Molecule sends along, as you configured it (may be repeated)",
+    )
+    where(
+        "--previous-header",
+        metavar="NAME=VALUE",
+        type=_header,
+        action="append",
+        default=[],
+        help="the value before a rotation, which is still to be taken (may be repeated)",
+    )
+    where(
+        "--signing-secret",
+        metavar="whsec_…",
+        help="sign deliveries (Standard Webhooks); Molecule documents no signature, this is for own gateways",
+    )
+    where("--molecule-id", metavar="ID", default="fecd0001c031e7e8", help="the site (default: %(default)s)")
+    where("--allow-host", metavar="HOST", action="append", default=[], help="a host beyond loopback to call")
+    crash = parser.add_argument_group("killing it").add_argument
+    crash("--command", metavar="COMMAND", help="starts the receiver; it is killed with -9 under load")
+    crash(
+        "--list-command",
+        metavar="COMMAND",
+        help="prints what it has stored, as `mosvpp inbox export` does: JSON Lines with the raw bytes as"
+        " base64 in `body`",
+    )
+    limits = parser.add_argument_group("limits and reports").add_argument
+    limits("--within", metavar="SECONDS", type=float, default=5.0, help="time for an answer (default: 5)")
+    limits("--deadline", metavar="SECONDS", type=float, default=300.0, help="for all of it (default: 300)")
+    limits("--junit", metavar="FILE", type=Path, help="write a report for CI systems")
+    limits("--html", metavar="FILE", type=Path, help="write a report for people, with charts")
+    return parser
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        # Not the text itself: somebody may have given only the secret.
+        raise argparse.ArgumentTypeError("write it as NAME=VALUE")
+    return name, value
+
+
+def _refused(why: str) -> int:
+    sys.stderr.write(f"{why}\n")
+    return 2
