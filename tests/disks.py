@@ -16,9 +16,7 @@ __all__ = ["CutDisk", "SmallDisk", "cannot_mount"]
 
 PATIENCE_S = 30  # only a failing test waits so long
 _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
-_WITHOUT_THE_LOG = struct.pack(
-    "I", 2
-)  # what is on its way to the disk does not get there, not even the journal
+_WITHOUT_THE_LOG = struct.pack("I", 2)  # what is on its way does not get there, not even the journal
 
 
 def cannot_mount(folder: Path) -> str | None:

@@ -102,7 +102,7 @@ class PostgresServer:
             self._process = None
 
     def kill(self) -> None:
-        """End with kill -9 the server and of every process that it started."""
+        """End the server and every process that it started with kill -9."""
         if self._process is not None:
             found = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, check=False)
             for pid in (self._process.pid, *map(int, found.stdout.split())):
