@@ -97,6 +97,8 @@ SDK: dict[str, tuple[str, str, list[str]]] = {
                 "mosvpp_sandbox.Sent",
             ),
             *("mosvpp_sandbox.SandboxClock", "mosvpp_sandbox.RunningClock", "mosvpp_sandbox.ManualClock"),
+            *("mosvpp_sandbox.SiteSpec", "mosvpp_sandbox.Choices", "mosvpp_sandbox.Fault"),
+            *("mosvpp_sandbox.Retries", "mosvpp_sandbox.Control"),
         ],
     ),
 }

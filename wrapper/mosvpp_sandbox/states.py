@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["TRANSITIONS", "State", "Transition", "may_become", "table"]
+__all__ = ["TRANSITIONS", "State", "Transition", "may_become"]
 
 
 class State(StrEnum):
@@ -70,13 +70,3 @@ def may_become(source: State | None, target: State) -> Transition:
         msg = f"no event goes from {source} to {target}"
         raise LookupError(msg)
     return found
-
-
-def table() -> str:
-    """The table in Markdown, as the documentation prints it."""
-    lines = ["| from | to | when | execution response |", "|---|---|---|---|"]
-    lines += [
-        f"| {one.source or '–'} | {one.target} | {one.when} | {'yes' if one.is_told else ''} |"
-        for one in TRANSITIONS
-    ]
-    return "\n".join(lines)
