@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -96,6 +98,46 @@ def test_it_does_what_its_options_say() -> None:
     assert "partner=secret" not in printed
 
 
+def test_it_plays_what_its_options_choose(tmp_path: Path) -> None:
+    sites = tmp_path / "sites.yaml"
+    sites.write_text("[{molecule_id: here, devices: [{kind: meter, device_id: '1'}]}, {molecule_id: there}]")
+    options = {
+        "--sites": str(sites),
+        "--start": "2026-01-15T17:00:00Z",
+        "--profile": "html_errors",
+        "--choice": "repeated_command=restart",
+        "--fault": "error_json:times=1,value=502",
+        "--state": str(tmp_path / "state.json"),
+        "--control-token": "chosen",
+        "--retry-after": "",
+        "--signing-secret": "whsec_" + b64encode(b"k" * 32).decode(),
+    }
+    with started("--manual", *(part for pair in options.items() for part in pair)) as (url, lines):
+        control = httpx.Client(base_url=url + "/sandbox/", headers={"Authorization": "Bearer chosen"})
+        with control:
+            seen = control.get("").json()
+            moved = control.post("clock", json={"advance_s": 60}).json()
+        path = f"{url}/v1/api/gateway/here/devicesync"
+        answers = [httpx.get(path, headers={"X-API-Key": "sandbox-key"}).status_code for _ in range(2)]
+        assert httpx.get(f"{url}/sandbox/").status_code == 401
+    assert (seen["sites"], seen["first_site"], seen["profile"]) == (2, "here", "html_errors")
+    assert seen["choices"]["repeated_command"] == "restart"
+    assert moved["now"] == "2026-01-15T17:01:00Z"
+    assert answers == [502, 200]
+    assert (tmp_path / "state.json").exists()
+    printed = "\n".join(lines)
+    assert "here and 1 more, 1 simulated devices" in printed
+    assert "2026-01-15 17:00:00 UTC, moved by hand" in printed
+
+
+def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    options = ["--manual", "--state", str(tmp_path / "state.json")]
+    for expected in ("2026-01-15T17:01:00Z", "2026-01-15T17:02:00Z"):
+        with started(*options, "--start", "2026-01-15T17:00:00Z") as (url, _):
+            moved = httpx.post(f"{url}/sandbox/clock", json={"advance_s": 60}).json()
+        assert moved["now"] == expected
+
+
 def test_a_port_in_use_is_told_with_a_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -119,6 +161,20 @@ def test_a_port_in_use_is_told_with_a_way_out() -> None:
         (["--push-every", "1e99"], "argument --push-every: write a number of seconds"),
         (["--push-every", "often"], "argument --push-every: write a number of seconds"),
         (["--port", "70000"], "port"),
+        (["--sites", "0"], "there is at least one site"),
+        (["--sites", "nowhere.yaml"], "nowhere.yaml: No such file or directory"),
+        (["--profile", "soap"], "there is no profile 'soap'; there are inferred, flat"),
+        (["--choice", "ids=numbers"], "ids is one of values, text, not 'numbers'"),
+        (["--choice", "colour=red"], "there is no choice 'colour'"),
+        (["--choice", "opt_out=much"], "could not convert"),
+        (["--choice", "ids"], "argument --choice: write it as NAME=VALUE"),
+        (["--fault", "explode"], "there is no fault 'explode'"),
+        (["--start", "soon"], "argument --start: write it as 2026-01-15T17:00:00Z"),
+        (["--retry-after", "soon"], "argument --retry-after: write seconds with commas between"),
+        (["--retry-after=-1"], "pauses of 0 or more"),
+        (["--timeout", "0"], "a time-out above 0"),
+        (["--signing-secret", "short"], "must be whsec_"),
+        (["--manual", "--speed", "2"], "--manual and --speed"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_sentence(options: list[str], said: str) -> None:
@@ -142,5 +198,7 @@ def test_its_help_explains_every_option() -> None:
     done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, check=True)
     for option in ("port", "host", "api-key", "data-push-url", "execution-response-url", "header", "speed"):
         assert f"--{option}" in done.stdout
-    for option in ("push-every", "seed", "allow-host"):
+    for option in ("sites", "start", "manual", "profile", "choice", "fault", "state", "control-token"):
+        assert f"--{option}" in done.stdout
+    for option in ("push-every", "seed", "allow-host", "retry-after", "timeout", "signing-secret"):
         assert f"--{option}" in done.stdout

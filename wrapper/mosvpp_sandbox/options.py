@@ -6,6 +6,10 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from .choices import CHOICES
+from .faults import CALL_FAULTS, PUSH_FAULTS
+from .profiles import PROFILES
+
 __all__ = ["arguments", "parser"]
 
 
@@ -40,6 +44,8 @@ def arguments(options: argparse.Namespace) -> dict[str, Any]:
             *("profile", "state", "host", "port", "control_token"),
         )
     }
+    if options.manual and options.speed != 1:
+        raise ValueError("give --manual and --speed not together: a clock that is moved by hand has no speed")
     if options.manual:
         given["clock"] = ManualClock(options.start or datetime.now(UTC).replace(microsecond=0))
     elif options.start:
@@ -132,22 +138,29 @@ def _sending(group: argparse._ArgumentGroup) -> None:
 
 def _undocumented(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--profile", default="inferred", help="the shapes of messages: inferred, flat, … (see the guide)")
+    add(
+        "--profile", default="inferred", metavar="NAME", help=f"the shapes of messages: {', '.join(PROFILES)}"
+    )
     add(
         "--choice",
         metavar="NAME=VARIANT",
         type=_pair,
-        help="how something undocumented is played, such as test_mode=execute (may be repeated)",
+        help=f"how something undocumented is played: {_variants()}; opt_out=SHARE (may be repeated)",
         action="append",
         default=[],
     )
     add(
         "--fault",
         metavar="NAME[:KEY=VALUE,…]",
-        help="something that goes wrong, such as drop:probability=0.1,times=3 (may be repeated)",
+        help="something that goes wrong, such as drop:probability=0.1,times=3 (may be repeated). "
+        f"With calls: {', '.join(CALL_FAULTS)}. With pushes: {', '.join(PUSH_FAULTS)}.",
         action="append",
         default=[],
     )
+
+
+def _variants() -> str:
+    return "; ".join(f"{name}={'|'.join(variants)}" for name, (_, variants) in CHOICES.items())
 
 
 def _pair(text: str) -> tuple[str, str]:
