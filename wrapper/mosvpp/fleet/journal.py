@@ -123,12 +123,13 @@ class Journal:
     def _commit(self, tasks: Sequence[_Task]) -> Sequence[Any]:
         """Everything that waited, in one transaction. It may be done twice, see `Database.commit`."""
         steps = [task for task in tasks if isinstance(task, _Steps)]
-        notes = [note for step_ in steps for note in step_.notes]
-        begins = [step_.begin for step_ in steps if step_.begin is not None]
+        begins = [one.begin for one in steps if one.begin is not None]
 
         def write(connection: Connection) -> list[Any]:
-            _journal_rows.append(connection, notes)
-            verdicts = iter(_journal_rows.begin(connection, begins, self._holder) if begins else [])
+            found = _journal_rows.begin(connection, begins, self._holder) if begins else []
+            verdicts = iter(found)
+            # In the order in which they were told: what became of a request comes after the request.
+            _journal_rows.append(connection, _entries(steps, iter(found)))
             return [self._result(task, connection, verdicts) for task in tasks]
 
         return self._database.commit(write)
@@ -218,7 +219,7 @@ class Journal:
         at = received_at or self._clock.now()
         return self._do(lambda connection: _reconciling.apply(connection, report, at))
 
-    def take(self, report: ExecutionReport, delivery: Any) -> None:
+    def take(self, report: ExecutionReport, delivery: Any) -> Applied:
         """Reconcile with a delivery of an inbox: `inbox.handler(ExecutionReport)(journal.take)`."""
         applied = self.apply(report, received_at=delivery.received_at).result()
         for stranger in applied.strangers:
@@ -226,6 +227,7 @@ class Journal:
         for dispatch in applied.dispatches:
             if dispatch.state is State.CONFLICT:
                 _log.warning("conflict on %s at %s", dispatch.event_id, dispatch.molecule_id)
+        return applied
 
     def observe(self, molecule_id: str, event_id: str | UUID, *, source: str = "telemetry") -> Dispatch:
         """Note that the site was seen to follow the event. Raises `KeyError`."""
@@ -329,6 +331,14 @@ def interrupted(dispatch: Dispatch, now: datetime, older_than: timedelta = ANSWE
         why = "it was refused for the time being, and the program ended before it was sent again"
         end = Answered(at=now, revision=standing.revision, verdict="rejected", message=why)
         yield Note(dispatch.number, end)
+
+
+def _entries(steps: Iterable[_Steps], verdicts: Iterator[Obstacle | None]) -> Iterator[Note]:
+    """What is to be noted: what has happened, and the requests that may leave."""
+    for one in steps:
+        yield from one.notes
+        if one.begin is not None and next(verdicts) is None:
+            yield Note(*one.begin)
 
 
 def _slot_texts(wanted: Sequence[Wanted]) -> list[str]:

@@ -3,19 +3,34 @@
 registry = DeviceRegistry("sqlite:///fleet.db")
 report = registry.sync(sites, client)
 for change in report.changes: ...
+registry.declare_ratings({"fecd0001c031e7e8": 5 * kW})
+plan_dispatch(sites, slot, registry=registry, ...)
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeAlias
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, func, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Double,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+)
 
 from mosvpp._values import Value
 from mosvpp.clock import Clock, SystemClock
@@ -23,6 +38,9 @@ from mosvpp.errors import MosVPPError
 from mosvpp.models import Device, DeviceList, DeviceType
 from mosvpp.store import Database, Schema
 from mosvpp.times import from_microseconds, to_microseconds
+from mosvpp.units import Power, power_of, w
+
+from .sites import SiteFacts
 
 __all__ = ["Change", "DeviceChange", "DeviceRegistry", "SyncReport"]
 
@@ -58,7 +76,15 @@ _changes = Table(
     Column("before", Text),
     Column("after", Text),
 )
+_ratings = Table(
+    "mosvpp_site_ratings",
+    _tables,
+    Column("site_key", Text, primary_key=True),  # without its case, since a person wrote it
+    Column("watts", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
 _SCHEMA = Schema("registry", _tables)
+_PAGE = 500
 _LOCK = 0x6D6F7376  # "mosv", beside the number of a site
 
 
@@ -176,6 +202,42 @@ class DeviceRegistry:
             rows = connection.execute(select(_syncs).order_by(_syncs.c.molecule_id)).all()
         return {row.molecule_id: from_microseconds(row.synced_at) for row in rows}
 
+    def declare_ratings(self, ratings: Mapping[str, Power | None]) -> None:
+        """Keep the most power that each site can take or give, as you know it; None forgets it.
+
+        MosVPP tells no rating, so `plan_dispatch` knows only those that are declared here. Raises
+        `RuleError` for what is no power.
+        """
+        keys = [molecule_id.lower() for molecule_id in ratings]
+        rows = [
+            {"site_key": molecule_id.lower(), "watts": power_of(power, path=molecule_id).watts}
+            for molecule_id, power in ratings.items()
+            if power is not None
+        ]
+
+        def write(connection: Connection) -> None:
+            for at in range(0, len(keys), _PAGE):
+                page = _ratings.c.site_key.in_(keys[at : at + _PAGE])
+                connection.execute(delete(_ratings).where(page))
+            if rows:
+                connection.execute(insert(_ratings), rows)
+
+        self._database.commit(write)
+
+    def ratings(self) -> dict[str, Power]:
+        """Every rating that was declared, by the id of its site in lower case."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(_ratings).order_by(_ratings.c.site_key)).all()
+        return {row.site_key: row.watts * w for row in rows}
+
+    def facts(self, molecule_ids: Sequence[str]) -> dict[str, SiteFacts]:
+        """What is known of those sites, for `plan_dispatch(…, registry=registry)`; others are missing."""
+        found: dict[str, SiteFacts] = {}
+        with self._database.read() as connection:
+            for at in range(0, len(molecule_ids), _PAGE):
+                found |= dict(_facts(connection, molecule_ids[at : at + _PAGE]))
+        return found
+
     def history(self, molecule_id: str | None = None) -> Iterator[DeviceChange]:
         """Every change there ever was, the oldest first."""
         wanted = select(_changes).order_by(_changes.c.seq)
@@ -194,6 +256,24 @@ class DeviceRegistry:
                     before=_read(row.before),
                     after=_read(row.after),
                 )
+
+
+def _facts(connection: Connection, molecule_ids: Sequence[str]) -> Iterator[tuple[str, SiteFacts]]:
+    """What is known of a page of sites. Ids are compared without their case, as in a journal."""
+    keys = {molecule_id.lower(): molecule_id for molecule_id in molecule_ids}
+    devices: dict[str, list[Device]] = {}
+    synced = select(_syncs.c.molecule_id).where(func.lower(_syncs.c.molecule_id).in_(keys))
+    for site in connection.scalars(synced):
+        devices[site.lower()] = []
+    listed = select(_devices).where(func.lower(_devices.c.molecule_id).in_(keys))
+    for row in connection.execute(listed.order_by(_devices.c.molecule_id, _devices.c.position)):
+        devices[row.molecule_id.lower()].append(_device(row.device))
+    rated = select(_ratings).where(_ratings.c.site_key.in_(keys))
+    ratings = {row.site_key: row.watts * w for row in connection.execute(rated)}
+    for key, molecule_id in keys.items():
+        if key in devices or key in ratings:
+            known = tuple(devices[key]) if key in devices else None
+            yield molecule_id, SiteFacts(devices=known, rating=ratings.get(key))
 
 
 def _write(

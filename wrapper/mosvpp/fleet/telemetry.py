@@ -4,8 +4,8 @@
     telemetry = Telemetry("sqlite:///fleet.db", metrics=known)
 
     @inbox.handler(DataPush)
-    def keep(push, delivery):
-        telemetry.add([(push, delivery.received_at)])
+    async def keep(push, delivery):
+        await telemetry.put(push, delivery.received_at)
 
 A value is identified by site, device, metric and time, so that a push which comes twice is stored once. One
 that comes late goes into the history and leaves the latest value alone.
@@ -13,6 +13,7 @@ that comes late goes into the history and leaves the latest value alone.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -23,7 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mosvpp.errors import RuleError
 from mosvpp.events import DataPush
-from mosvpp.store import Database
+from mosvpp.store import Database, GroupCommit, Pending
 from mosvpp.times import from_microseconds, to_microseconds
 
 from ._telemetry_tables import SCHEMA, latest, series, values
@@ -33,6 +34,7 @@ __all__ = ["Added", "Reading", "Telemetry"]
 
 _BATCH = 5_000
 _Key: TypeAlias = tuple[str, str, str]
+_Push: TypeAlias = tuple[DataPush, datetime]
 
 
 class Added(NamedTuple):
@@ -76,6 +78,8 @@ class Telemetry:
         self.metrics: Metrics = Metrics() if metrics is None else metrics
         self._database = Database(url, SCHEMA)
         self._ids: dict[_Key, int] = {}
+        self._opening = threading.Lock()
+        self._lane: GroupCommit[_Push, None] | None = None
 
     def __repr__(self) -> str:
         return f"Telemetry({self._database!r})"
@@ -86,7 +90,11 @@ class Telemetry:
             self._database.open()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Store what waits, and close the connections."""
+        with self._opening:
+            lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.close()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -112,6 +120,22 @@ class Telemetry:
                 total = _sum(total, self._store(batch))
                 batch = []
         return _sum(total, self._store(batch)) if batch else total
+
+    def put(self, push: DataPush, received_at: datetime) -> Pending[None]:
+        """Store one push: `await` it, or call `.result()`; it is durable then.
+
+        Those who put at the same time share a commit, so that many handlers of an inbox may do it at once.
+        Raises `StoreError`.
+        """
+        with self._opening:
+            if self._lane is None:
+                self.open()
+                self._lane = GroupCommit(self._commit, name="mosvpp-telemetry")
+            return self._lane.submit((push, received_at))
+
+    def _commit(self, pushes: Sequence[_Push]) -> Sequence[None]:
+        self.add(pushes)
+        return [None] * len(pushes)
 
     def _store(self, batch: list[Reading]) -> Added:
         rows = self._rows(batch)
