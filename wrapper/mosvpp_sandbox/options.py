@@ -138,9 +138,8 @@ def _sending(group: argparse._ArgumentGroup) -> None:
 
 def _undocumented(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add(
-        "--profile", default="inferred", metavar="NAME", help=f"the shapes of messages: {', '.join(PROFILES)}"
-    )
+    shapes = ", ".join(PROFILES)
+    add("--profile", metavar="NAME", default="inferred", help=f"the shapes of messages: {shapes}")
     add(
         "--choice",
         metavar="NAME=VARIANT",

@@ -174,7 +174,8 @@ class Site:
 
     def _push(self, at: datetime) -> None:
         metrics = self.plant.metrics()
-        self.record.note(at, (*self._wanted, self.plant.import_kw), metrics)
+        requested, delivered = self._wanted
+        self.record.note(at, (requested, delivered, self.plant.import_kw), metrics)
         self._deliver("data_push", at, messages.data_push(self.molecule_id, at, metrics))
 
     def _respond(self, event: Event, at: datetime) -> None:
