@@ -2,124 +2,45 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from . import options
+from .event_options import (
+    Duration,
+    End,
+    EventId,
+    Fold,
+    Mandatory,
+    Mode,
+    ModeOption,
+    PowerText,
+    Priority,
+    Start,
+    Type,
+    Zone,
+    read_slot,
+)
 from .terminal import Terminal
-
-if TYPE_CHECKING:
-    from mosvpp.slots import EventSlot
 
 __all__ = ["cancel", "dispatch"]
 
 
-class EventType(StrEnum):
-    """What the site shall do."""
-
-    CHARGE = "charge"
-    DISCHARGE = "discharge"
-    SHED = "shed"
-    RESTORE = "restore"
-
-
-class Mode(StrEnum):
-    """The mode of a dispatch request."""
-
-    TEST = "test"
-    LIVE = "live"
-
-
-_EVENT = "Event"
-
-
 def dispatch(
     site: options.Site,
-    event_type: Annotated[
-        EventType,
-        typer.Option(
-            "--type", metavar="TYPE", help="charge, discharge, shed or restore.", rich_help_panel=_EVENT
-        ),
-    ],
-    start: Annotated[
-        str,
-        typer.Option(
-            "--start",
-            metavar="TIME",
-            help="now, 2026-11-23T18:00:00Z, 2026-11-23T19:00+01:00, or local time with --tz.",
-            rich_help_panel=_EVENT,
-        ),
-    ],
-    priority: Annotated[
-        int,
-        typer.Option(
-            "--priority",
-            metavar="N",
-            help="1 to 99; 1 outranks everything.",
-            rich_help_panel=_EVENT,
-        ),
-    ],
-    power: Annotated[
-        str | None,
-        typer.Option(
-            "--power",
-            metavar="POWER",
-            help="A number above zero and w, kW or MW, as in '5 kW'. Not for restore.",
-            rich_help_panel=_EVENT,
-        ),
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option(
-            "--end", metavar="TIME", help="As --start. Give this or --duration.", rich_help_panel=_EVENT
-        ),
-    ] = None,
-    duration: Annotated[
-        str | None,
-        typer.Option("--duration", metavar="DURATION", help="1h, 90m, 1h30m, 45s.", rich_help_panel=_EVENT),
-    ] = None,
-    tz: Annotated[
-        str | None,
-        typer.Option(
-            "--tz",
-            metavar="ZONE",
-            help="The zone of --start and --end, for example Europe/Berlin.",
-            rich_help_panel=_EVENT,
-        ),
-    ] = None,
-    fold: Annotated[
-        int | None,
-        typer.Option(
-            "--fold",
-            metavar="0|1",
-            help="Which one, of a local time that happens twice in autumn.",
-            rich_help_panel=_EVENT,
-        ),
-    ] = None,
-    mandatory: Annotated[
-        bool,
-        typer.Option("--mandatory", help="Compulsory under the program's rules.", rich_help_panel=_EVENT),
-    ] = False,
-    event_id: Annotated[
-        str | None,
-        typer.Option(
-            "--event-id",
-            metavar="UUID",
-            help="Default: a new one. One that was used before updates that event (inferred).",
-            rich_help_panel=_EVENT,
-        ),
-    ] = None,
-    mode: Annotated[
-        Mode,
-        typer.Option(
-            "--mode",
-            metavar="MODE",
-            help="test, or live (with --live). Whether test moves devices is not known.",
-        ),
-    ] = Mode.TEST,
+    event_type: Type,
+    start: Start,
+    priority: Priority,
+    power: PowerText = None,
+    end: End = None,
+    duration: Duration = None,
+    tz: Zone = None,
+    fold: Fold = None,
+    mandatory: Mandatory = False,
+    event_id: EventId = None,
+    mode: ModeOption = Mode.TEST,
     save: options.Save = None,
     live: options.Live = False,
     yes: options.Yes = False,
@@ -143,7 +64,9 @@ def dispatch(
     from .tables import slots_table
 
     terminal = Terminal(as_json=as_json)
-    slot = _slot(event_type, power, start, end, duration, tz, fold, priority, event_id, mandatory=mandatory)
+    slot = read_slot(
+        event_type, power, start, end, duration, tz, fold, priority, event_id, mandatory=mandatory
+    )
     is_live = mode is Mode.LIVE
     if is_live:
         insist_on_live("live dispatch moves real devices", live=live)
@@ -163,59 +86,6 @@ def dispatch(
         else:
             terminal.show(about)
         sender.send(lambda client: client.submit_dispatch(site, slot, mode=mode.value))
-
-
-def _slot(
-    event_type: EventType,
-    power: str | None,
-    start: str,
-    end: str | None,
-    duration: str | None,
-    tz: str | None,
-    fold: int | None,
-    priority: int,
-    event_id: str | None,
-    *,
-    mandatory: bool,
-) -> EventSlot:
-    from mosvpp import slots
-    from mosvpp.errors import RuleError
-
-    from .arguments import naming, read_duration, read_power, read_time
-
-    if (end is None) == (duration is None):
-        raise RuleError(
-            "give --end or --duration, and only one of them", path="--end", rule="end_or_duration"
-        )
-    begin = read_time(start, "--start", tz=tz, fold=fold)
-    until = None if end is None else read_time(end, "--end", tz=tz, fold=fold)
-    length = None if duration is None else read_duration(duration, "--duration")
-    with naming():
-        if event_type is EventType.RESTORE:
-            if power is not None:
-                raise RuleError("restore takes no power", path="power", rule="state_based")
-            return slots.restore(
-                start=begin,
-                end=until,
-                duration=length,
-                priority=priority,
-                mandatory=mandatory,
-                event_id=event_id,
-            )
-        if power is None:
-            msg = f"{event_type.value} needs a power, as in --power '5 kW'"
-            raise RuleError(msg, path="power", rule="required", evidence=("dispatch.event_quantity",))
-        build = {"charge": slots.charge, "discharge": slots.discharge, "shed": slots.shed}[event_type.value]
-        wanted = read_power(power, "--power")
-        return build(
-            wanted,
-            start=begin,
-            end=until,
-            duration=length,
-            priority=priority,
-            mandatory=mandatory,
-            event_id=event_id,
-        )
 
 
 def cancel(
