@@ -37,11 +37,22 @@ _SETTINGS = {
 class PostgresServer:
     """One server with one database; `url()` gives each caller a schema of its own in it.
 
-    `data` is where it keeps it, a folder that does not exist yet.
+    `data` is where it keeps it, a folder that does not exist yet. With `standby_of` it follows another one,
+    until it is promoted. `longest_file` is as long as its files may become, in bytes, from 1 MiB on: to the
+    server that is a full disk. It can be changed before `start`.
     """
 
-    def __init__(self, settings: dict[str, str] | None = None, *, data: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: dict[str, str] | None = None,
+        *,
+        data: Path | None = None,
+        standby_of: PostgresServer | None = None,
+        longest_file: int | None = None,
+    ) -> None:
+        self.longest_file = longest_file
         self._settings = _SETTINGS | (settings or {})
+        self._primary = standby_of
         self._home = Path(tempfile.mkdtemp(prefix="mosvpp-postgresql-"))
         self._home.chmod(0o755)
         self._as_other = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
@@ -58,26 +69,41 @@ class PostgresServer:
         if self._as_other:
             os.chown(self._data, _NOBODY, _NOBODY)
             self._programs = _copy(self._programs, self._home)
-        options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"]
-        if self._data.is_relative_to(self._home):
-            options.append("--no-sync")  # nobody cuts the power of this one
-        self._run("initdb", *options, "--pgdata", str(self._data))
+        # Nobody cuts the power of one that has its data at home.
+        options = ["--no-sync"] if self._data.is_relative_to(self._home) else []
+        if self._primary is None:
+            options += ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"]
+            options += ["--wal-segsize=1"] if self.longest_file is not None else []
+            self._run("initdb", *options, "--pgdata", str(self._data))
+        else:
+            options += ["--write-recovery-conf", "--checkpoint=fast", "--pgdata", str(self._data)]
+            self._run("pg_basebackup", *options, "--dbname", self._primary._conninfo())
         self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.stop()
+        self.stop(signal.SIGQUIT)  # in order would take longer, and nobody needs the data any more
         shutil.rmtree(self._home)
 
     def start(self, **settings: str) -> None:
         """Start, and wait until it answers; `settings` are those of postgresql.conf."""
         pairs = {**self._settings, "port": str(self.port), **settings}
         options = [part for name, value in pairs.items() for part in ("-c", f"{name}={value}")]
+        limit = []
+        if self.longest_file is not None:
+            limit = ["sh", "-c", 'ulimit -S -f "$0" && exec "$@"', str(self.longest_file // 512)]
         with (self._home / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._as_other, str(self._programs / "bin" / "postgres"), "-D", str(self._data), *options],
+                [
+                    *limit,
+                    *self._as_other,
+                    str(self._programs / "bin" / "postgres"),
+                    "-D",
+                    str(self._data),
+                    *options,
+                ],
                 stdout=log,
                 stderr=log,
                 cwd=self._home,
@@ -104,12 +130,20 @@ class PostgresServer:
     def kill(self) -> None:
         """End the server and every process that it started with kill -9."""
         if self._process is not None:
-            found = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, check=False)
-            for pid in (self._process.pid, *map(int, found.stdout.split())):
+            for pid in self._pids():
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._process.wait(PATIENCE_S)
             self._process = None
+
+    def has_ended(self) -> bool:
+        """Whether it runs no more."""
+        return self._process is None or self._process.poll() is not None
+
+    def _pids(self) -> list[int]:
+        assert self._process is not None
+        found = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, check=False)
+        return [self._process.pid, *map(int, found.stdout.split())]
 
     def url(self) -> str:
         """The URL of an empty schema that nobody else uses."""

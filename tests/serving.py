@@ -29,8 +29,8 @@ class Program:
         self._environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(PROGRAMS), str(PROGRAMS.parents[2])]),
-            "SETTINGS": json.dumps(settings),
         }
+        self._settings = settings
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -43,11 +43,13 @@ class Program:
     ) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Start it; it is somebody else's turn to wait until it is ready."""
+    def start(self, **settings: Any) -> None:
+        """Start it, with other settings where some are given. To wait until it is ready is up to others."""
+        self._settings |= settings
+        environment = {**self._environment, "SETTINGS": json.dumps(self._settings)}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                self._command, env=environment, stdout=log, stderr=log, start_new_session=True
             )
 
     @property
@@ -101,9 +103,9 @@ class Serving(Program):
         settings |= {"store": store, "server": server, "port": self.port}
         super().__init__(command, settings, folder / f"receiver-{self.port}.log")
 
-    def start(self) -> None:
-        """Start, and wait until it is ready."""
-        super().start()
+    def start(self, **settings: Any) -> None:
+        """Start, and wait until it is ready; with other settings where some are given."""
+        super().start(**settings)
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:

@@ -1,7 +1,8 @@
 """A receiver as an application, as a partner writes it: `app` for ASGI and `wsgi_app` for WSGI.
 
 `SETTINGS` in the environment is JSON: `store`, and `variant`, which is one of the faults below. They are the
-controls: each breaks what a test proves, so that the test is seen to notice.
+controls: each breaks what a test proves, so that the test is seen to notice. With `pages`, a SQLite file may
+have no more than so many: the disk is full.
 """
 
 from __future__ import annotations
@@ -58,15 +59,6 @@ class NotSafe(SqlInbox):
         super().__init__(url)
 
 
-class Small(SqlInbox):
-    """A SQLite file that may have no more than so many pages: the disk is full."""
-
-    def __init__(self, url: str) -> None:
-        pages = int(settings["pages"])
-        database._prepare_sqlite = _also(database._prepare_sqlite, f"PRAGMA max_page_count={pages}")
-        super().__init__(url)
-
-
 def _also(prepare: Any, statement: str) -> Any:
     def prepare_differently(connection: Any, record: object) -> None:
         prepare(connection, record)
@@ -80,8 +72,11 @@ VARIANTS = {
     "early": AcknowledgesEarly,
     "remembers": Remembers,
     "unsafe": NotSafe,
-    "small": Small,
 }
+
+if settings.get("pages"):
+    limit = f"PRAGMA max_page_count={settings['pages']}"
+    database._prepare_sqlite = _also(database._prepare_sqlite, limit)
 
 inbox = VARIANTS[settings.get("variant")](settings["store"])
 _verifier = SharedHeaders({"X-API-Key": SECRET})
