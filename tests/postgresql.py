@@ -91,9 +91,10 @@ class PostgresServer:
         """Start, and wait until it answers; `settings` are those of postgresql.conf."""
         pairs = {**self._settings, "port": str(self.port), **settings}
         options = [part for name, value in pairs.items() for part in ("-c", f"{name}={value}")]
-        limit = []
+        command = [*self._as_other, str(self._programs / "bin" / "postgres"), "-D", str(self._data), *options]
         if self.longest_file is not None:
-            limit = ["sh", "-c", 'ulimit -S -f "$0" && exec "$@"', str(self.longest_file // 512)]
+            blocks = str(self.longest_file // 512)
+            command = ["sh", "-c", 'ulimit -S -f "$0" && exec "$@"', blocks, *command]
         with (self._home / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
