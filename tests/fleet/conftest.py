@@ -51,3 +51,9 @@ def make_journal(store_url: str, clock: ManualClock) -> Iterator[JournalFactory]
 def journal(tmp_path: Path, clock: ManualClock) -> Iterator[Journal]:
     with Journal(f"sqlite:///{tmp_path}/fleet.db", clock=clock) as journal:
         yield journal
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Coroutine functions of these tests run on asyncio."""
+    return "asyncio"

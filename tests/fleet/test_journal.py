@@ -304,3 +304,21 @@ def test_a_body_tells_the_slot_that_was_sent(journal: Journal) -> None:
     dispatch = journal.get(SITE, SLOT.event_id)
     assert dispatch is not None
     assert dispatch.sent_slot == SLOT
+
+
+def test_what_is_told_at_once_is_noted_in_the_order_in_which_it_was_told(journal: Journal) -> None:
+    record(journal, SITE)
+    number, held, release = number_of(journal), threading.Event(), threading.Event()
+
+    def occupy(_: object) -> None:
+        held.set()
+        release.wait(20)
+
+    busy = journal._do(occupy)
+    held.wait(20)
+    begun = journal.begin(number, sent(1))
+    noted = journal.note(Note(number, Answered(at=START, revision=1, verdict="unknown")))
+    release.set()
+    busy.result()
+    assert (begun.result(), noted.result()) == (None, None)
+    assert state_of(journal) is State.UNKNOWN

@@ -27,6 +27,7 @@ __all__ = ["Connections", "Exchange"]
 
 _KEEP_ALIVE_S = 2.0  # we close first, as in mosvpp._sockets
 _FRESH_S = 0.05
+_ROUNDS_TO_CLOSE = 5
 
 
 class Exchange:
@@ -125,6 +126,8 @@ class Connections:
         """Close all that are not in use."""
         while self._idle:
             self._idle.pop().abort()
+        for _ in range(_ROUNDS_TO_CLOSE):  # the event loop closes what was aborted a moment later
+            await asyncio.sleep(0)
 
 
 class _Connection(asyncio.Protocol):

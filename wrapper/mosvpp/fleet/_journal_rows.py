@@ -181,7 +181,7 @@ class _Guard(NamedTuple):
 
 
 def begin(connection: Connection, begins: Sequence[Begin], holder: int) -> list[Obstacle | None]:
-    """Let requests leave, or say why not. What may leave is noted; this may be done twice."""
+    """Let requests leave, or say why not; this may be done twice. To note them is left to the caller."""
     dialect = connection.dialect.name
     numbers: Any = sorted({one.number for one in begins})
     asked = _encode(numbers).decode() if dialect == "sqlite" else numbers
@@ -189,7 +189,6 @@ def begin(connection: Connection, begins: Sequence[Begin], holder: int) -> list[
     guards = {row[0]: _Guard(*row) for row in found}
     verdicts: list[Obstacle | None] = []
     leaving: list[tuple[Any, ...]] = []
-    notes: list[Note] = []
     for number, sent in begins:
         guard = guards[number]
         verdict = _obstacle(guard, sent, holder)
@@ -198,10 +197,8 @@ def begin(connection: Connection, begins: Sequence[Begin], holder: int) -> list[
             is_cancelled = bool(guard.is_cancelled or sent.cancels)
             guards[number] = _Guard(number, sent.revision, holder, False, is_cancelled)
             leaving.append((sent.revision, holder, is_cancelled, number))
-            notes.append(Note(number, sent))
     if leaving:
         connection.exec_driver_sql(_LEAVES[dialect], leaving)
-        append(connection, notes)
     return verdicts
 
 

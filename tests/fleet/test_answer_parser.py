@@ -1,0 +1,113 @@
+"""Answers as they come in, whole or byte by byte, from servers good and bad."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosvpp._transport import MAX_ANSWER
+from mosvpp.fleet._answer_parser import AnswerParser, BadAnswer
+
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nT: t\r\n\r\n"
+EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + PLAIN
+CLOSING = b"HTTP/1.1 500 \r\nconnection: Close\r\ncontent-length: 5\r\n\r\nhello"
+WHOLE = [PLAIN, CHUNKED, EMPTY, INTERIM, CLOSING]
+
+
+@given(st.sampled_from(WHOLE), st.lists(st.integers(1, 80), max_size=20))
+def test_where_an_answer_is_cut_into_pieces_does_not_matter(answer: bytes, cuts: list[int]) -> None:
+    places = sorted({min(cut, len(answer)) for cut in cuts} | {0, len(answer)})
+    parser = AnswerParser()
+    told = [parser.feed(answer[begin:end]) for begin, end in pairwise(places)]
+    assert told[-1]
+    assert not any(told[:-1])
+    assert parser.is_complete
+    assert parser.is_clean == (answer is not CLOSING)
+    assert parser.body == (b"" if answer is EMPTY else b"hello")
+    assert parser.status == {EMPTY: 204, CLOSING: 500}.get(answer, 200)
+
+
+def test_what_follows_an_answer_ends_the_connection() -> None:
+    for answer in (PLAIN, CHUNKED, EMPTY):
+        parser = AnswerParser()
+        assert parser.feed(answer + b"H")
+        assert parser.is_complete
+        assert not parser.is_clean
+
+
+def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    parser = AnswerParser()
+    assert not parser.feed(b"HTTP/1.0 200 OK\r\n\r\nhel")
+    assert not parser.feed(b"lo")
+    assert parser.ends_with_connection()
+    assert parser.body == b"hello"
+
+
+def test_one_that_broke_off_does_not() -> None:
+    for part in (PLAIN[:-1], CHUNKED[:-1], PLAIN[:20], b""):
+        parser = AnswerParser()
+        assert not parser.feed(part)
+        assert not parser.ends_with_connection()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/2 200 OK\r\n\r\n",
+        b"HTTP/1.1 20 OK\r\n\r\n",
+        b"<html>\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\na : b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n folded: b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabXX",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\nab\r\n",
+        b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 70_000,
+    ],
+)
+def test_what_is_no_answer_is_refused(answer: bytes) -> None:
+    with pytest.raises(BadAnswer):
+        AnswerParser().feed(answer)
+
+
+def test_a_length_that_is_said_twice_alike_is_clear() -> None:
+    parser = AnswerParser()
+    assert parser.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_answer_that_does_not_end_is_read_up_to_the_cap(chunked: bool) -> None:
+    parser = AnswerParser()
+    head = (
+        b"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n" if chunked else b"Content-Length: 99999999\r\n\r\n"
+    )
+    parser.feed(b"HTTP/1.1 200 OK\r\n" + head)
+    fed = 0
+    while not parser.feed(b"x" * 65536):
+        fed += 65536
+        assert fed <= MAX_ANSWER
+    assert not parser.is_complete
+    assert len(parser.body) == MAX_ANSWER
+
+
+@given(st.binary(max_size=200), st.integers(0, 60))
+def test_nothing_that_a_server_sends_raises_anything_else(noise: bytes, place: int) -> None:
+    for answer in WHOLE:
+        parser = AnswerParser()
+        try:
+            parser.feed(answer[:place] + noise)
+            parser.feed(answer[place:])
+        except BadAnswer:
+            continue
