@@ -96,19 +96,7 @@ class PostgresServer:
             blocks = str(self.longest_file // 512)
             command = ["sh", "-c", 'ulimit -S -f "$0" && exec "$@"', blocks, *command]
         with (self._home / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *limit,
-                    *self._as_other,
-                    str(self._programs / "bin" / "postgres"),
-                    "-D",
-                    str(self._data),
-                    *options,
-                ],
-                stdout=log,
-                stderr=log,
-                cwd=self._home,
-            )
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._home)
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
