@@ -21,7 +21,6 @@ from .choices import CHOICES
 from .clock import RunningClock
 from .exchanges import Direction
 from .faults import CALL_FAULTS, PUSH_FAULTS, Fault
-from .physics.kinds import written_device
 from .profiles import PROFILES
 from .records import POWER
 from .site import Site
@@ -156,7 +155,8 @@ class Control:
                     "device_type": device.device_type,
                     "output_kw": device.output_kw,
                     "metrics": dict(metrics.get(device.device_id, {})),
-                    **written_device(device),
+                    "kind": device.kind,
+                    **msgspec.to_builtins({one.name: getattr(device, one.name) for one in fields(device)}),
                 }
                 for device in site.plant.inventory()
             ],

@@ -18,6 +18,7 @@ from mosvpp.signatures import sign
 from .api import Answered, make_app
 from .choices import Choices
 from .clock import RunningClock, SandboxClock
+from .console import console_routes
 from .control import Control
 from .control_routes import routes
 from .faults import Fault, Faults
@@ -25,7 +26,7 @@ from .guard import Guard
 from .hosts import checked_host, checked_url, is_loopback
 from .outbox import REMEMBERED, Outbox, Retries, Sent
 from .physics.device import Metrics
-from .resending import resend
+from .resending import call, resend
 from .server import Running
 from .site import Kind, Site
 from .site_specs import DEFAULT_SITE, SiteSpec, generated_sites, read_sites
@@ -130,7 +131,7 @@ class Sandbox:
             api_key=api_key,
             seed=seed,
             note=self._answered.append,
-            more=guard.around(routes(self.control)),
+            more=guard.around([*routes(self.control), *console_routes(self.control, self._call)]),
         )
         self._world.on_change(self._wake)
         self.clock.on_move(self._moved)
@@ -283,6 +284,9 @@ class Sandbox:
     async def _resend(self, number: int) -> int:
         outbox = self._running.outbox if self._running else None
         return await resend(self._world, number, self.app, self.api_key, outbox)
+
+    async def _call(self, path: str, body: object) -> int:
+        return await call(self._world, self.app, self.api_key, path, body)
 
     @property
     def _started(self) -> Running:
