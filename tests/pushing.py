@@ -30,10 +30,11 @@ class Pushing:
     """Senders that push until this is left, to one receiver or to several in turn.
 
     `acknowledged` are the numbers that were answered with 200; `answers` counts all that came, and the names
-    of errors where nothing did.
+    of errors where nothing did. Each sender waits `pause` seconds after an answer.
     """
 
-    def __init__(self, *ports: int, senders: int = 8) -> None:
+    def __init__(self, *ports: int, senders: int = 8, pause: float = 0) -> None:
+        self._pause = pause
         self.acknowledged: set[int] = set()
         self.answers: Counter[int | str] = Counter()
         self._ports = ports
@@ -97,6 +98,8 @@ class Pushing:
                 self.acknowledged.add(number)
                 if number % 10 == 0:
                     self._again.append(number)
+            if self._pause:
+                self._stop.wait(self._pause)
         if connection is not None:
             connection.close()
 
