@@ -15,6 +15,7 @@ from .devices import devices
 from .dispatch import cancel, dispatch
 from .doctor import doctor
 from .exits import Exit
+from .fleet import fleet
 from .help import Command, Group
 from .inbox import inbox
 from .receive import receive
@@ -102,3 +103,4 @@ def _options(
 for _command in (doctor, devices, dispatch, cancel, command, resend, verify, receive):
     app.command(cls=Command)(_command)
 app.add_typer(inbox)
+app.add_typer(fleet)

@@ -1,4 +1,4 @@
-"""Nothing live without a yes (behaviour.arming): `--live`, and then the typed site id or `--yes`."""
+"""Nothing live without a yes (behaviour.arming): `--live`, and then something typed, or `--yes`."""
 
 from __future__ import annotations
 
@@ -26,15 +26,24 @@ def insist_on_live(why: str, *, live: bool) -> None:
 
 
 def insist_on_yes(
-    terminal: Terminal, site: str, about: RenderableType, *details: RenderableType, yes: bool
+    terminal: Terminal,
+    expected: str,
+    about: RenderableType,
+    *details: RenderableType,
+    yes: bool,
+    named: str = "the site id",
+    path: str = "SITE",
 ) -> None:
-    """Have the site id typed, after showing what it is about; refuse where nobody can type."""
+    """Have the site id typed (or what is `named`), after showing what it is about.
+
+    Raises `RuleError` for something else, and where nobody can type.
+    """
     if yes:
         terminal.show(about)
         return
     if not sys.stdin.isatty():
         msg = "this has to be confirmed, and nobody is here to ask: add --yes if a program may decide it"
         raise RuleError(msg, path="--yes", rule="confirmation", evidence=_EVIDENCE)
-    if terminal.ask(f"Type the site id {plain(site)} to send this:", about, *details) != site:
-        msg = "what you typed is not the site id, so nothing was sent"
-        raise RuleError(msg, path="SITE", rule="confirmation", evidence=_EVIDENCE)
+    if terminal.ask(f"Type {named} {plain(expected)} to send this:", about, *details) != expected:
+        msg = f"what you typed is not {named}, so nothing was sent"
+        raise RuleError(msg, path=path, rule="confirmation", evidence=_EVIDENCE)

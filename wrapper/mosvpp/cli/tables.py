@@ -23,6 +23,7 @@ __all__ = [
     "delivery_table",
     "devices_table",
     "duration_words",
+    "period_words",
     "receipt_table",
     "slots_table",
     "status_text",
@@ -80,7 +81,7 @@ def slots_table(slots: Iterable[EventSlot], verdicts: Verdicts | None = None) ->
             what += ", mandatory"
         if slot.cancelled:
             what = f"cancel: {what}"
-        asked = Text(f"{what}\n{_period(slot.start, slot.end)}")
+        asked = Text(f"{what}\n{period_words(slot.start, slot.end)}")
         made.add_row(slot.event_id, asked)
         for verdict in _verdict(verdicts, slot.event_id):
             made.add_row("", verdict)
@@ -123,7 +124,7 @@ def _said(state: str, word: str | None, message: str | None) -> Text:
     return said
 
 
-def _period(start: datetime, end: datetime) -> str:
+def period_words(start: datetime, end: datetime) -> str:
     """`2026-11-23 18:00–19:00 UTC`, seconds only where there are some."""
     precise = start.second or end.second
     first = start.strftime("%Y-%m-%d %H:%M:%S" if precise else "%Y-%m-%d %H:%M")

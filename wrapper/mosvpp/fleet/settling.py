@@ -8,7 +8,7 @@ Path("event.html").write_text(to_html(settled))
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import fsum
 from typing import TypeAlias
@@ -144,14 +144,17 @@ def settle_event(
     now: datetime,
     metric: str = "power_output",
     baselines: Baselines | None = None,
+    devices: Mapping[str, Collection[str]] | None = None,
     gaps: GapPolicy,
     max_gap: timedelta = MAX_GAP,
 ) -> SettledEvent:
     """Settle an event at every site that it was sent to.
 
     `metric` names the power in the telemetry, and the telemetry's own `metrics` say its unit and sign.
-    `baselines` holds by molecule_id what `mosvpp.fleet.settlement.settle` takes. Raises `RuleError` for an
-    event that was never sent, `StoreError` when a store fails.
+    `baselines` holds by molecule_id what `mosvpp.fleet.settlement.settle` takes. `devices` says by
+    molecule_id which devices count, and none do of a site that is missing; without it, every device counts
+    that sends the metric, a solar inverter beside a battery too. Raises `RuleError` for an event that was
+    never sent, `StoreError` when a store fails.
     """
     known = telemetry.metric(metric)
     cases, powers, first = list[Case](), list[_Powers](), None
@@ -162,6 +165,9 @@ def settle_event(
         first = first or dispatch
         site = dispatch.molecule_id
         series = telemetry.series(site, metric, slot.start, slot.end)
+        if devices is not None:
+            counted = devices.get(site, ())
+            series = {device: found for device, found in series.items() if device in counted}
         baseline = (baselines or {}).get(site)
         settled = settle(
             site,
