@@ -189,8 +189,8 @@ def _evidence(site: Path, htmls: dict[str, Html], sources: Sources) -> Iterator[
 
 
 def _hand_written(contents: list[Page]) -> Iterator[str]:
-    shown = {f"receivers/{file}" for file in (*RECEIVERS.values(), *PROGRAMS)}
-    known = {page.path for page in contents} | shown
+    shown = {f"receivers/{file}" for file in RECEIVERS.values()}
+    known = {page.path for page in contents} | shown | set(PROGRAMS)
     for path in sorted(DOCS.rglob("*")):
         name = path.relative_to(DOCS).as_posix()
         if path.suffix not in (".md", ".py"):

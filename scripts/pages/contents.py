@@ -33,6 +33,7 @@ GUIDES = (
     "time-zones",
     "sandbox",
     "testing",
+    "certify",
 )
 RECEIVERS = {
     "FastAPI": "fastapi_receiver.py",
@@ -40,7 +41,12 @@ RECEIVERS = {
     "Django": "django_receiver.py",
     "AWS Lambda": "lambda_receiver.py",
 }
-PROGRAMS = ("nats_consumer.py",)
+PROGRAMS = (
+    "receivers/nats_consumer.py",
+    "partner/partner.py",
+    "partner/tests/conftest.py",
+    "partner/tests/test_partner.py",
+)
 
 
 @dataclass(frozen=True)
