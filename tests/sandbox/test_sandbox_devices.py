@@ -17,12 +17,13 @@ from mosvpp_sandbox.physics.meter import Meter
 from mosvpp_sandbox.physics.plant import Plant
 from mosvpp_sandbox.physics.solar import PvInverter
 from mosvpp_sandbox.physics.surroundings import Surroundings
-from mosvpp_sandbox.site_specs import sample_site
+from mosvpp_sandbox.site_specs import generated_sites, sample_site
 
 NOON = datetime(2024, 1, 5, 12, 0, tzinfo=UTC)
 MIDNIGHT = datetime(2024, 1, 5, 0, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 AROUND = Surroundings()
+SITES = generated_sites(41, 7)
 
 
 class Still(Surroundings):
@@ -266,6 +267,41 @@ def test_over_any_history_the_energies_of_a_house_add_up(
             at += MINUTE
             drawn += (plant.household_kw - sum(device.output_kw for device in plant.devices.values())) / 60
     assert meter(plant).imported_kwh - meter(plant).exported_kwh - counted == pytest.approx(drawn, abs=1e-7)
+
+
+@given(
+    st.integers(0, 40),
+    st.integers(0, 23),
+    st.lists(st.tuples(st.floats(0, 9), st.integers(1, 90)), max_size=4),
+)
+def test_at_any_generated_site_energy_is_neither_made_nor_lost(
+    number: int, hour: int, history: list[tuple[float, int]]
+) -> None:
+    """What batteries lose is what they gave and what their conversions took; the meter saw the rest."""
+    plant = SITES[number].plant(MIDNIGHT, 7)
+    at = MIDNIGHT + timedelta(hours=hour)
+    batteries = [device for device in plant.devices.values() if isinstance(device, Battery)]
+    stored = {battery.device_id: battery.stored_kwh for battery in batteries}
+    through = {battery.device_id: 0.0 for battery in batteries}
+    bought = used = 0.0
+    for power_kw, minutes in history:
+        event_type = "charge" if minutes % 2 else "discharge"
+        plant.obey(plant.plan(event_type, power_kw).orders, at)
+        for _ in range(minutes):
+            plant.step(at, 60)
+            at += MINUTE
+            bought += plant.import_kw / 60
+            used += (plant.household_kw - sum(one.output_kw for one in plant.devices.values())) / 60
+            for battery in batteries:
+                given_kwh = battery.output_kw / 60
+                factor = 1 / battery.efficiency if given_kwh > 0 else battery.efficiency
+                through[battery.device_id] += given_kwh * factor
+                assert 0 <= battery.stored_kwh <= battery.capacity_kwh + 1e-9
+                assert abs(battery.output_kw) <= battery.limit_kw + 1e-9
+    for battery in batteries:
+        expected = stored[battery.device_id] - through[battery.device_id]
+        assert battery.stored_kwh == pytest.approx(expected, abs=1e-7)
+    assert bought == pytest.approx(used, abs=1e-7)
 
 
 def test_a_copy_of_a_plant_goes_its_own_way() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from datetime import timedelta
 from threading import Event
 from typing import Any
@@ -12,7 +14,7 @@ import corpus
 from mosvpp import webhooks
 from mosvpp.errors import AuthenticationError
 from mosvpp.events import DataPush, ExecutionReport
-from mosvpp.signatures import SharedHeaders
+from mosvpp.signatures import HmacSignature, SharedHeaders
 from mosvpp.statuses import EventStatus
 from mosvpp_sandbox import ManualClock, Retries, Sandbox, hosts, outbox
 from mosvpp_sandbox.posting import Posting
@@ -299,3 +301,99 @@ def test_what_cannot_be_a_header_is_refused(name: str, value: str) -> None:
 def test_headers_that_tell_how_a_message_is_sent_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"'{name}' cannot be a header of yours: it tells how"):
         Sandbox(headers={name: "chunked"})
+
+
+# When it is tried again, and signatures
+
+
+def test_repeats_come_by_simulated_time(clock: ManualClock) -> None:
+    answers = iter([500, 500, 200])
+    with (
+        Receiver(lambda _: next(answers)) as receiver,
+        sandbox(receiver, clock, retries=Retries(pauses_s=(60, 600)), push_every=timedelta(hours=1)) as vpp,
+    ):
+        for step, count in ((3600, 1), (59, 1), (1, 2), (599, 2), (1, 3)):
+            clock.advance(seconds=step)
+            vpp.flush()
+            assert len(receiver.received) == count
+    assert len({received.body for received in receiver.received}) == 1
+    assert [(sent.attempts, sent.status) for sent in vpp.sent] == [(3, 200)]
+
+
+def test_an_outage_of_an_hour_costs_what_the_repeats_do_not_bridge(clock: ManualClock) -> None:
+    """With the default, a push is tried for 156 s."""
+    is_up = [False]
+    with Receiver(lambda _: 200 if is_up[0] else 503) as receiver, sandbox(receiver, clock) as vpp:
+        for minute in range(70):
+            is_up[0] = minute >= 60
+            for _ in range(4):
+                clock.advance(seconds=15)
+                vpp.flush()
+        clock.advance(minutes=10)
+        vpp.flush()
+    lost = [sent.delivery.at for sent in vpp.sent if not sent.is_acknowledged]
+    start = clock.now() - timedelta(minutes=80)
+    assert sorted((at - start) // timedelta(minutes=1) for at in lost) == list(range(1, 58))
+    assert {sent.attempts for sent in vpp.sent if not sent.is_acknowledged} == {5}
+
+
+def test_later_pushes_do_not_wait_for_one_that_is_tried_again(clock: ManualClock) -> None:
+    refused = iter([500])
+    with Receiver(lambda _: next(refused, 200)) as receiver, sandbox(receiver, clock) as vpp:
+        for _ in range(3):
+            clock.advance(minutes=1)
+            vpp.flush()
+    stamps = [received.body[14:34] for received in receiver.at(DATA)]
+    assert len(stamps) == 4
+    assert stamps[0] in stamps[1:]
+
+
+@pytest.mark.parametrize("options", [{"timeout_s": 0}, {"pauses_s": (-1,)}, {"pauses_s": (float("nan"),)}])
+def test_a_schedule_makes_sense(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="a time-out above 0 and pauses of 0 or more"):
+        Retries(**options)
+
+
+def test_deliveries_are_signed_when_a_secret_is_given(clock: ManualClock) -> None:
+    """By the clock of the machine, whatever simulated time is; a repeat keeps its id."""
+    answers = iter([500, 200])
+    secret = "whsec_" + b64encode(b"k" * 32).decode()
+    options = {"signing_secret": secret, "retries": AT_ONCE}
+    with Receiver(lambda _: next(answers)) as receiver, sandbox(receiver, clock, **options) as vpp:
+        clock.advance(minutes=1)
+        vpp.flush()
+        logged = vpp.control.exchange(1)
+    verifier = HmacSignature(secret)
+    for received in receiver.received:
+        read = webhooks.parse(received.body, received.headers, verifier=verifier)
+        assert isinstance(read, DataPush)
+    assert len({received.header("webhook-id") for received in receiver.received}) == 1
+    assert ["webhook-signature", "••••"] in logged["headers"]
+
+
+def test_without_a_secret_nothing_is_signed(clock: ManualClock) -> None:
+    with Receiver() as receiver, sandbox(receiver, clock) as vpp:
+        clock.advance(minutes=1)
+        vpp.flush()
+        (received,) = receiver.at(DATA)
+    assert received.header("webhook-signature") is None
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "plain"])
+def test_a_secret_that_cannot_sign_is_refused_and_not_repeated(secret: str) -> None:
+    with pytest.raises(ValueError, match="secret") as caught:
+        Sandbox(signing_secret=secret)
+    assert not secret or secret not in str(caught.value).replace("whsec_ and", "")
+
+
+def test_many_sites_share_a_few_connections_and_keep_their_order(clock: ManualClock) -> None:
+    with Receiver() as receiver, sandbox(receiver, clock, sites=40, headers=None) as vpp:
+        for _ in range(5):
+            clock.advance(minutes=1)
+            vpp.flush()
+    by_site: dict[str, list[str]] = {}
+    for received in receiver.at(DATA):
+        body = json.loads(received.body)
+        by_site.setdefault(body["molecule_id"], []).append(body["timestamp"])
+    assert len(by_site) == 40
+    assert all(len(stamps) == 5 and stamps == sorted(stamps) for stamps in by_site.values())
