@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mosvpp.fleet import Dispatch, Finding, Plan, State
-from mosvpp.fleet.entries import Answered, Reported, Resolved
+from mosvpp.fleet.entries import Reported
 from mosvpp.slots import EventSlot
 from mosvpp.times import to_wire
 
@@ -175,13 +175,7 @@ def advice_lines(several: Iterable[Dispatch], now: datetime) -> Iterator[Rendera
 
 
 def _said(one: Dispatch) -> str | None:
-    """What Molecule, a failing attempt or a person said last, in words."""
-    for entry in reversed(one.entries):
-        if isinstance(entry, Resolved):
-            return plain(f"resolved: {entry.reason}")[:_LONGEST_MESSAGE]
-        if isinstance(entry, Answered | Reported) and entry.message:
-            return plain(command_words(entry.message))[:_LONGEST_MESSAGE]
-    return None
+    return None if one.said is None else plain(one.said)[:_LONGEST_MESSAGE]
 
 
 def dispatch_object(one: Dispatch, now: datetime) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from mosvpp.units import Power
 from mosvpp_api.models.dispatch_mode import DispatchMode
 from mosvpp_api.models.event_type import EventType
 
-from .entries import Entry, Sent
+from .entries import Answered, Entry, Reported, Resolved, Sent
 from .states import Standing, State, step
 
 __all__ = ["Dispatch", "read_sent_slot"]
@@ -58,6 +59,16 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
         """The event as it was sent last, or None where it never was."""
         return None if self.sent is None else read_sent_slot(self.sent)
 
+    @property
+    def said(self) -> str | None:
+        """What Molecule, a failing attempt or a person said last, in words; what to do is in `advice`."""
+        for entry in reversed(self.entries):
+            if isinstance(entry, Resolved):
+                return f"resolved: {entry.reason}"
+            if isinstance(entry, Answered | Reported) and entry.message:
+                return _OF_ERRORS.sub("", entry.message)
+        return None
+
     def is_over(self, now: datetime) -> bool:
         """Whether the event has ended by the calendar."""
         return (self.sent_slot or self.slot).end <= now
@@ -75,6 +86,9 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
             return "over"
         return "cancels" if self.standing.cancels else ""
 
+
+# An error's message names its call and advises a programmer; beside the site both are out of place.
+_OF_ERRORS = re.compile(r"^\w+ for \S+: |; it may have been received\..*", re.DOTALL)
 
 _S = State
 _MAY_HAVE_RUN = "It may have run: look at the telemetry, wait for a report, or settle it with resolve()."

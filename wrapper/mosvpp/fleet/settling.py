@@ -25,7 +25,7 @@ from mosvpp_api.models.event_type import EventType
 
 from .dispatches import Dispatch
 from .energy import GapPolicy, Sample, power_at
-from .entries import Answered, Reported
+from .entries import Reported
 from .journal import Journal
 from .settlement import MAX_GAP, Settlement, directed, settle
 from .states import State
@@ -182,7 +182,7 @@ def settle_event(
         case = Case(
             molecule_id=site,
             state=dispatch.state,
-            said=_said(dispatch),
+            said=dispatch.said,
             advice=dispatch.advice(now),
             settlement=settled,
         )
@@ -234,11 +234,6 @@ def _result(dispatch: Dispatch) -> ExecutionResult | None:
         executed_quantity=last.executed_quantity,
         executed_unit=last.executed_unit,
     )
-
-
-def _said(dispatch: Dispatch) -> str | None:
-    words = [entry.message for entry in dispatch.entries if isinstance(entry, Answered | Reported)]
-    return next((text for text in reversed(words) if text), None)
 
 
 class _Powers(msgspec.Struct, frozen=True):
