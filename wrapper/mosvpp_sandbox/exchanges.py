@@ -5,7 +5,7 @@ Secrets are hidden when an entry is made, so that no view of it can show them.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +18,7 @@ __all__ = ["Direction", "Exchange", "Exchanges", "Headers", "hidden"]
 
 Direction: TypeAlias = Literal["received", "sent"]
 Headers: TypeAlias = tuple[tuple[str, str], ...]
-KEPT = 2_000
+KEPT = 2_000  # of each operation: many pushes do not drive out the few dispatches
 LONGEST_SHOWN = 64 * 1024
 _SECRET_NAMES = {"x-api-key", "authorization", "proxy-authorization", "cookie", "webhook-signature"}
 
@@ -86,6 +86,7 @@ class Exchanges:
 
     def __init__(self, changed: Callable[[Exchange], None] = lambda _: None) -> None:
         self._kept: OrderedDict[int, Exchange] = OrderedDict()
+        self._numbers: defaultdict[str, deque[int]] = defaultdict(deque)  # of each operation, oldest first
         self._changed = changed
         self._lock = Lock()
         self._last = 0
@@ -100,8 +101,10 @@ class Exchanges:
         with self._lock:
             self._last += 1
             exchange = self._kept[self._last] = Exchange(self._last, direction, at, **about)
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            alike = self._numbers[exchange.operation]
+            alike.append(self._last)
+            if len(alike) > KEPT:
+                del self._kept[alike.popleft()]
         return exchange
 
     def changed(self, exchange: Exchange) -> None:

@@ -13,15 +13,16 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from .hosts import is_loopback
 
-__all__ = ["TOKEN_COOKIE", "Guard"]
+__all__ = ["DOOR", "TOKEN_COOKIE", "Guard"]
 
 TOKEN_COOKIE = "mosvpp_sandbox_token"  # noqa: S105  a name
+DOOR = "/console/sign-in"
 
 
 class Guard:
@@ -31,13 +32,22 @@ class Guard:
         self._token = token
         self._is_near = is_near
 
-    def around(self, routes: Iterable[BaseRoute]) -> list[BaseRoute]:
-        """The same routes, guarded. Where nobody could be let through, none."""
+    def around(self, routes: Iterable[BaseRoute], *, is_door: bool = False) -> list[BaseRoute]:
+        """The same routes, guarded. Where nobody could be let through, none.
+
+        A door is where people give the token, so that it asks for none.
+        """
         if self._token is None and not self._is_near:
             return []
-        return [_Guarded(route, self) for route in routes]
+        return [_Guarded(route, self, is_door) for route in routes]
 
-    def refusal(self, connection: HTTPConnection) -> tuple[int, str] | None:
+    def accepts(self, token: str) -> bool:
+        """Whether that is the token; without one, anything is."""
+        return self._token is None or hmac.compare_digest(
+            token.strip().encode("utf-8", "replace"), self._token.encode()
+        )
+
+    def refusal(self, connection: HTTPConnection, *, is_door: bool = False) -> tuple[int, str] | None:
         """Status and reason, or None for a request that is welcome."""
         headers = connection.headers
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
@@ -48,7 +58,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
             return 403, "Pages of other sites may not use the sandbox."
-        if self._token is not None and not self._has_token(connection):
+        if not is_door and not self._has_token(connection):
             return 401, "The token is missing or wrong: Authorization: Bearer …"
         return None
 
@@ -56,14 +66,14 @@ class Guard:
         scheme, _, given = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             given = _cookie(connection.headers.get("cookie", ""))
-        expected = (self._token or "").encode()
-        return hmac.compare_digest(given.strip().encode("utf-8", "replace"), expected)
+        return self.accepts(given)
 
 
 class _Guarded(BaseRoute):
-    def __init__(self, route: BaseRoute, guard: Guard) -> None:
+    def __init__(self, route: BaseRoute, guard: Guard, is_door: bool) -> None:
         self._route = route
         self._guard = guard
+        self._is_door = is_door
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return self._route.matches(scope)
@@ -72,11 +82,15 @@ class _Guarded(BaseRoute):
         return self._route.url_path_for(name, **path_params)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = self._guard.refusal(HTTPConnection(scope))
+        connection = HTTPConnection(scope)
+        refused = self._guard.refusal(connection, is_door=self._is_door)
         if refused is None:
             await self._route.handle(scope, receive, send)
             return
         status, why = refused
+        if status == 401 and "text/html" in connection.headers.get("accept", ""):
+            await RedirectResponse(DOOR, 303)(scope, receive, send)
+            return
         challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else None
         await JSONResponse({"error": why}, status, challenge)(scope, receive, send)
 

@@ -18,7 +18,7 @@ from mosvpp.signatures import sign
 from .api import Answered, make_app
 from .choices import Choices
 from .clock import RunningClock, SandboxClock
-from .console import console_routes
+from .console import console_routes, sign_in_routes
 from .control import Control
 from .control_routes import routes
 from .faults import Fault, Faults
@@ -131,7 +131,10 @@ class Sandbox:
             api_key=api_key,
             seed=seed,
             note=self._answered.append,
-            more=guard.around([*routes(self.control), *console_routes(self.control, self._call)]),
+            more=[
+                *guard.around([*routes(self.control), *console_routes(self.control, self._call)]),
+                *guard.around(sign_in_routes(guard), is_door=True),
+            ],
         )
         self._world.on_change(self._wake)
         self.clock.on_move(self._moved)

@@ -7,5 +7,6 @@ changed; charts are drawn by uPlot. Both lie in `static/vendor`; nothing is aske
 from __future__ import annotations
 
 from .routes import console_routes
+from .sign_in import sign_in_routes
 
-__all__ = ["console_routes"]
+__all__ = ["console_routes", "sign_in_routes"]

@@ -54,7 +54,7 @@ def of_events(events: Sequence[Mapping[str, Any]], shown: Window) -> dict[str, A
         stop = wording.instant(one["end"]).timestamp()
         add(asked, one["power_kw"], one["start"], min(stop, ended or stop))
         if one["began_at"] and one["delivered_kw"] is not None:
-            add(given, one["delivered_kw"], one["began_at"], min(ended or now, now))
+            add(given, one["delivered_kw"], one["began_at"], ended or now + 2 * step)
     at = [begin + step * index for index in range(POINTS + 1)]
     sums = [_summed(asked), _summed(given)]
     delivered = [value if instant <= now else None for instant, value in zip(at, sums[1], strict=True)]

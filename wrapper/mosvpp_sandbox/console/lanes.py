@@ -20,6 +20,7 @@ WINDOWS: Mapping[str, tuple[timedelta, timedelta]] = {
 }
 _AHEAD = 1 / 3
 _NARROW = 9.0  # percent: a label would not fit
+_TIGHT = 30.0  # it would not on a phone
 _MIDNIGHT = datetime(1970, 1, 1)  # noqa: DTZ001  only to count from
 
 
@@ -63,6 +64,7 @@ class Bar:
     style: str
     label: str
     tells: str
+    is_tight: bool
 
 
 @dataclass
@@ -170,5 +172,6 @@ def _bar(item: _Item, lane: Lane, shown: Window) -> Bar:
         kind=item.kind,
         style=wording.style(item.state),
         label=item.label if width >= _NARROW else "",
+        is_tight=width < _TIGHT,
         tells=f"{item.kind.capitalize()}: {item.label}, {wording.state(item.state)}",
     )

@@ -23,6 +23,11 @@ _LANES = 15
 _EVENTS = 25
 _ROWS = 40
 _ALL = 20_000
+# What may be asked for beside a single operation; "" is that of a path that nobody knows.
+_OPERATIONS: Mapping[str, list[str | None]] = {
+    "": [None],
+    "no_data_pushes": ["", *(name for name in wording.OPERATIONS if name != "receive_data_push")],
+}
 _PLACES = 100  # options of a list of sites; more are found by typing
 
 
@@ -61,8 +66,7 @@ class Pages:
         return self._page(
             "site",
             "sites",
-            **found,
-            **self._timeline(request, found["site"]["molecule_id"]),
+            **{**found, **self._timeline(request, found["site"]["molecule_id"])},
             columns=[one for one in found["site"]["columns"] if "." in one],
             window_name=name,
         )
@@ -72,7 +76,7 @@ class Pages:
         return answers.page("site_part", **self._site(request))
 
     def _site(self, request: Request) -> dict[str, Any]:
-        return {"site": self._control.site(_site_id(request))}
+        return {"site": self._control.site(_site_id(request)), "now": self._control.clock()["now"]}
 
     def site_timeline_part(self, request: Request) -> Response:
         """Its events and commands."""
@@ -128,7 +132,7 @@ class Pages:
 
     def log(self, request: Request) -> Response:
         """Requests and pushes."""
-        return self._page("log", "log", operations=wording.OPERATIONS, **self._log(request))
+        return self._page("log", "log", **self._log(request))
 
     def log_part(self, request: Request) -> Response:
         """The rows alone."""
@@ -141,15 +145,21 @@ class Pages:
             asked.get("site", "").strip(),
             asked.get("operation", ""),
         )
-        rows = self._control.exchanges(
-            before=int(before) if before else None,
-            limit=_ROWS + 1,
-            molecule_id=site or None,
-            operation=operation or None,
-        )
+        rows = [
+            row
+            for one in _OPERATIONS.get(operation, [operation])
+            for row in self._control.exchanges(
+                before=int(before) if before else None,
+                limit=_ROWS + 1,
+                molecule_id=site or None,
+                operation=one,
+            )
+        ]
+        rows.sort(key=lambda row: -row["number"])
         return {
             "rows": rows[:_ROWS],
             "older": rows[_ROWS - 1]["number"] if len(rows) > _ROWS else None,
+            "operations": wording.OPERATIONS,
             "before": before,
             "site_wanted": site,
             "operation_wanted": operation,

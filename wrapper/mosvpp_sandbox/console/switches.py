@@ -119,7 +119,11 @@ class Switches:
             values["online"] = fields.text("online") == "true"
         if "charge" in fields.names():
             values["stored_kwh"] = self._stored(site, device_id, fields.number("charge"))
-        return answers.page("site_part", site=self._control.change_device(site, device_id, **values))
+        return answers.page(
+            "site_part",
+            site=self._control.change_device(site, device_id, **values),
+            now=self._control.clock()["now"],
+        )
 
     def _stored(self, site: str, device_id: str, percent: float) -> float:
         for device in self._control.site(site)["devices"]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from markupsafe import Markup, escape
+
 __all__ = ["FILTERS", "KIND_NAMES", "OPERATIONS", "STATES"]
 
 # state → (style, word). The words are those of the wire; the styles are colours.
@@ -56,6 +58,8 @@ _UNITS = {
     "power_output": "kW",
     "power_input": "kW",
     "power": "kW",
+    "energy_imported": "kWh",
+    "energy_exported": "kWh",
     "temperature": "°C",
     "setpoint": "°C",
     "voltage": "V",
@@ -157,6 +161,14 @@ def evidence(headers: list[list[str]]) -> str:
     return next((value for name, value in headers if name.lower() == _EVIDENCE_HEADER), "")
 
 
+def coded(text: str) -> Markup:
+    """Text with what stands between backticks as code."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+    )
+
+
 def count(amount: int, word: str) -> str:
     """`1 site`, `1,000 sites`."""
     return f"{amount:,} {word}{'' if amount == 1 else 's'}"
@@ -164,6 +176,7 @@ def count(amount: int, word: str) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "clock_time": clock_time,
+    "coded": coded,
     "count": count,
     "evidence": evidence,
     "grid": grid,

@@ -86,6 +86,8 @@
     if (part.dataset && part.dataset.live) busy.set(part, performance.now() + REST_MS);
   });
   document.addEventListener("visibilitychange", flush);
+  addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) connect(); });
   setInterval(flush, 350);
 
   // What was unfolded stays unfolded.
