@@ -313,6 +313,8 @@ def test_without_credentials_it_does_not_start(run: Run) -> None:
         ([*FILE, "--host", "no-such-host.invalid"], "is no address of this machine"),
         ([*FILE, "--body-deadline", "soon"], "is no duration"),
         ([*FILE, "--body-deadline", "0s"], "longer than nothing"),
+        ([*FILE, "--header-deadline", "soon"], "is no duration"),
+        ([*FILE, "--header-deadline", "0s"], "longer than nothing"),
         ([*FILE, "--store", "mysql://x"], "no store that we know"),
         ([*FILE, "--capture", "key.txt"], "key.txt cannot be written"),
     ],

@@ -124,6 +124,15 @@ def receive(
         int,
         typer.Option("--max-body", metavar="BYTES", min=1, help="The largest body.", rich_help_panel=_LIMITS),
     ] = 256 * 1024,
+    header_deadline: Annotated[
+        str,
+        typer.Option(
+            "--header-deadline",
+            metavar="DURATION",
+            help="For all headers of a request. uvicorn has none: there the proxy needs it.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = "10s",
     body_deadline: Annotated[
         str,
         typer.Option(
@@ -215,7 +224,8 @@ def receive(
     with naming(allowed="--allow", trusted_proxies="--trusted-proxy", url="--store"):
         inbox = SqlInbox(url, quarantine_size=max(quarantine, 1))
         app = asgi(inbox, verifier=senders.verifier, **given)
-    where = Listening(host, port or free_port(host), concurrency, backlog)
+    header_deadline_s = _header_deadline_s(header_deadline)
+    where = Listening(host, port or free_port(host), concurrency, backlog, header_deadline_s)
     insist_on_free_port(where.host, where.port)
     log_to_stderr(log_format.value, log_level.value)
     with inbox:
@@ -238,6 +248,15 @@ def _insist_on_store(store: str | None) -> str:
         msg = "say where to store: --store sqlite:///inbox.db, or the variable MOSVPP_STORE"
         raise RuleError(msg, path="--store", rule="required")
     return store
+
+
+def _header_deadline_s(text: str) -> float:
+    from .arguments import read_duration
+
+    seconds = read_duration(text, "--header-deadline").total_seconds()
+    if seconds == 0:
+        raise RuleError("header_deadline is longer than nothing", path="--header-deadline", rule="minimum")
+    return seconds
 
 
 def _has_metrics(*, wanted: bool | None) -> bool:

@@ -17,19 +17,19 @@ from mosvpp.errors import RuleError
 
 __all__ = ["Listening", "free_port", "insist_on_free_port", "serving", "told_to_stop"]
 
-HEADER_TIMEOUT_S = 10
 _PRIVILEGED = 1023
 IN_HAND_S = 20.0  # longer than the deadlines of a body and of the store together
 
 
 @dataclass(frozen=True)
 class Listening:
-    """Where to listen, and how much at once."""
+    """Where to listen, how much at once, and for how long to wait for headers where the server can tell."""
 
     host: str
     port: int
     concurrency: int
     backlog: int
+    header_deadline_s: float
 
 
 def insist_on_free_port(host: str, port: int) -> None:
@@ -135,7 +135,9 @@ def _granian(app: Any, where: Listening) -> tuple[Any, Callable[[], object]]:
         websockets=False,
         backlog=where.backlog,
         backpressure=where.concurrency,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_S * 1000, max_buffer_size=64 * 1024),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(where.header_deadline_s * 1000), max_buffer_size=64 * 1024
+        ),
         log_enabled=False,
     )
     return server.serve(), server.stop
