@@ -314,3 +314,24 @@ def test_the_public_names_are_sorted_and_all_there() -> None:
     assert all(getattr(mosvpp_sandbox, name) for name in mosvpp_sandbox.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         mosvpp_sandbox.Nothing  # noqa: B018
+
+
+def test_a_running_clock_is_held_leaps_and_runs_on() -> None:
+    start = datetime(2024, 1, 5, tzinfo=UTC)
+    clock = RunningClock(speed=1000, start=start)
+    told: list[float] = []
+    clock.on_move(lambda: told.append(clock.speed))
+    clock.hold()
+    held = clock.now()
+    assert clock.now() == held
+    assert clock.seconds_until(held + timedelta(days=1)) is None
+    clock.advance(hours=1, minutes=30)
+    assert clock.now() == held + timedelta(minutes=90)
+    clock.resume()
+    wait_until(lambda: clock.now() > held + timedelta(minutes=91))
+    clock.set_speed(10)
+    assert told == [0.0, 0.0, 1000, 10]
+    with pytest.raises(ValueError, match="speed is a number above 0"):
+        clock.set_speed(0)
+    with pytest.raises(ValueError, match="only goes forward"):
+        clock.advance(hours=-1)

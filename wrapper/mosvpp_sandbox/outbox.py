@@ -35,6 +35,7 @@ WAITING = 1000
 REMEMBERED = 1000
 LANES = 8
 _TROUBLED = 3
+_WORTH_A_LINE = 20  # sites; with more, only what went wrong is worth one
 
 _log = logging.getLogger("mosvpp_sandbox")
 
@@ -109,6 +110,7 @@ class Outbox:
         self._held: dict[tuple[Kind, str], _Job] = {}
         self._moved = asyncio.Event()
         self._troubles = 0
+        self._loudness = logging.INFO if len(world.sites) <= _WORTH_A_LINE else logging.DEBUG
         self.on_postponed: Callable[[], None] = lambda: None
 
     def put(self, delivery: Delivery) -> None:
@@ -275,7 +277,7 @@ class Outbox:
         self._world.exchanges.changed(exchange)
         kind = sent.delivery.kind.replace("_", " ")
         if sent.is_acknowledged:
-            _log.info("%s: %s", kind, sent.status)
+            _log.log(self._loudness, "%s: %s", kind, sent.status)
         else:
             _log.warning("%s was not delivered: %s (%s)", kind, sent.status or "no answer", sent.reason)
 
