@@ -36,12 +36,9 @@ class Control:
     Unknown ids raise `LookupError`, values that make no sense `ValueError`.
     """
 
-    def __init__(
-        self, world: World, resend: Callable[[int], Awaitable[int]], flush: Callable[[float], None]
-    ) -> None:
+    def __init__(self, world: World, resend: Callable[[int], Awaitable[int]]) -> None:
         self._world = world
         self._resend = resend
-        self._flush = flush
 
     @property
     def changes(self) -> Changes:

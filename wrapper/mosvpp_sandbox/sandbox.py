@@ -81,7 +81,7 @@ class Sandbox:
         seed: int = 0,
         choices: Choices | None = None,
         profile: str = "inferred",
-        faults: Sequence[Fault] = (),
+        faults: Sequence[Fault | str] = (),
         state: str | PathLike[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -122,7 +122,7 @@ class Sandbox:
         self._answered: deque[Answered] = deque(maxlen=REMEMBERED)
         self._sent: deque[Sent] = deque(maxlen=REMEMBERED)
         self._running: Running | None = None
-        self.control = Control(self._world, self._resend, self.flush)
+        self.control = Control(self._world, self._resend)
         guard = Guard(
             None if control_token is None else _checked_value("control_token", control_token), is_near
         )
