@@ -26,6 +26,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 _log = logging.getLogger("mosvpp.receiver")
 
+_GONE = "disconnected"
+
 
 def asgi(inbox: Inbox, *, verifier: Verifier, **options: Unpack[Options]) -> AsgiReceiver:
     """An ASGI application with `POST /data-push` and `POST /execution-response`, `/healthz` and `/readyz`.
@@ -52,21 +54,22 @@ class AsgiReceiver:
         """Serve one request, or the lifespan."""
         if scope["type"] == "http":
             made = await self._serve(scope, receive)
-            if made is None:
-                return
             if made.reason is not None:
                 self._inbox.counters.count(self._inbox.counters.refused, made.reason)
-            await send({"type": "http.response.start", "status": made.status, "headers": made.headers})
             body = b"" if scope["method"] == "HEAD" else made.body
-            await send({"type": "http.response.body", "body": body})
+            try:
+                await send({"type": "http.response.start", "status": made.status, "headers": made.headers})
+                await send({"type": "http.response.body", "body": body})
+            except OSError:
+                if made.reason != _GONE:
+                    raise
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
 
-    def _serve(self, scope: MutableMapping[str, Any], receive: Receive) -> Awaitable[Answer | None]:
-        """The answer, or None where the client has gone."""
+    def _serve(self, scope: MutableMapping[str, Any], receive: Receive) -> Awaitable[Answer]:
         client = scope.get("client")
         request = Request(scope["method"], _path(scope), scope["headers"], client[0] if client else None)
         step = self._intake.begin(request, self._inbox.now())
@@ -76,11 +79,11 @@ class AsgiReceiver:
             return self._take_traced(step, receive)
         return _at_once(step) if isinstance(step, Answer) else self._probes.awaited(step)
 
-    async def _take_traced(self, reception: Reception, receive: Receive) -> Answer | None:
+    async def _take_traced(self, reception: Reception, receive: Receive) -> Answer:
         with receiving(self._intake.tracer, reception.kind, reception.headers):
             return await self._take(reception, receive)
 
-    async def _take(self, reception: Reception, receive: Receive) -> Answer | None:
+    async def _take(self, reception: Reception, receive: Receive) -> Answer:
         deadlines, inbox = self._deadlines, self._inbox
         task = deadlines.start(self._intake.body_deadline_s)
         found: Answer | NewDelivery | Stranger | None = None
@@ -89,8 +92,8 @@ class AsgiReceiver:
             while found is None and not is_complete:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    inbox.counters.count(inbox.counters.refused, "disconnected")
-                    return None
+                    # Some servers say so of a body that makes no sense as well, and somebody waits.
+                    return answer("framing", count_as=_GONE, unread=True)
                 found = reception.feed(message.get("body", b""))
                 is_complete = not message.get("more_body", False)
             found = found or reception.finish()
