@@ -13,7 +13,7 @@ import pytest
 import corpus
 from mosvpp_sandbox import ManualClock, Sandbox
 from mosvpp_sandbox.control_routes import change_stream
-from receiving import Receiver
+from receiving import Receiver, wait_until
 
 NOON = datetime(2024, 1, 5, 12, 0, tzinfo=UTC)
 EVENT = "8A7DA4D3-5AD6-42F6-BCAD-6194BBD2F68D"
@@ -373,13 +373,17 @@ def test_where_others_reach_the_sandbox_there_is_no_control_without_a_token() ->
 # The stream
 
 
-async def _next(stream: Any) -> tuple[str, Any]:
-    """The name and the data of the next event, past comments."""
-    while True:
+async def _next(stream: Any, count: int) -> list[tuple[str, Any]]:
+    """The names and the data of the next events, without comments."""
+    seen: list[tuple[str, Any]] = []
+    while len(seen) < count:
         async with asyncio.timeout(30):
-            fields = dict(line.split(": ", 1) for line in (await anext(stream)).decode().strip().splitlines())
-        if "event" in fields:
-            return fields["event"], json.loads(fields["data"])
+            piece = (await anext(stream)).decode()
+        for event in piece.strip().split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in event.splitlines())
+            if "event" in fields:
+                seen.append((fields["event"], json.loads(fields["data"])))
+    return seen
 
 
 def test_changes_are_streamed_as_they_happen() -> None:
@@ -390,7 +394,7 @@ def test_changes_are_streamed_as_they_happen() -> None:
         await anext(stream)
         desk.vpp._world.dispatch(desk.site, LIVE)
         desk.clock.advance(minutes=1)
-        seen = [await _next(stream) for _ in range(3)]
+        seen = await _next(stream, 3)
         await stream.aclose()
         return seen
 
@@ -412,6 +416,19 @@ def test_who_comes_back_is_told_what_was_missed_over_http() -> None:
             read = [next(lines) for _ in range(8)]
     assert read[2:4] == ["event: missed", "data: 50"]
     assert read[5:7] == ["id: 101", "event: clock"]
+
+
+def test_who_has_gone_is_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock(NOON)
+    with Sandbox(clock=clock) as vpp, httpx.Client(base_url=vpp.url) as client:
+        with client.stream("GET", "/sandbox/changes") as answer:
+            next(answer.iter_raw())
+        for _ in range(5):
+            for _ in range(200):
+                clock.advance(seconds=0)
+            client.get("/sandbox/")
+        wait_until(lambda: not vpp.control.changes._listeners)
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_stopping_does_not_wait_for_those_who_watch() -> None:

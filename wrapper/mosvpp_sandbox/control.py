@@ -190,13 +190,21 @@ class Control:
             self._world.require(molecule_id)
             self._world.at_site(molecule_id, lambda *_: None)
         else:
-            self._world.catch_up()
+            self._settle()
         with self._world.lock:
             sites = self._world.sites
             chosen = [sites[molecule_id]] if molecule_id is not None else list(sites.values())
             found = [(item, site.molecule_id) for site in chosen for item in items(site)]
             found.sort(key=lambda pair: pair[0].asked_at, reverse=True)
             return [{"molecule_id": site_id, **item.as_json()} for item, site_id in found[:limit]]
+
+    def _settle(self) -> None:
+        """Let the sites live up to now where something is under way."""
+        for site in list(self._world.sites.values()):
+            if any(event.state.is_open for event in site.all_events()) or any(
+                command.state == "running" for command in site.commands
+            ):
+                self._world.at_site(site.molecule_id, lambda *_: None)
 
     def telemetry(
         self, molecule_id: str, columns: Sequence[str] = POWER, *, points: int = 300

@@ -202,11 +202,12 @@ async def change_stream(control: Control, after: int) -> AsyncIterator[bytes]:
         while True:
             changed.clear()
             found, missed = control.changes.after(after, _AT_MOST)
-            if missed:
-                yield f"event: missed\ndata: {missed}\n\n".encode()
+            parts = [b"event: missed\ndata: %d\n\n" % missed] if missed else []
             for change in found:
                 data = msgspec.json.encode(change.as_json())
-                yield b"id: %d\nevent: %s\ndata: %s\n\n" % (change.number, change.kind.encode(), data)
+                parts.append(b"id: %d\nevent: %s\ndata: %s\n\n" % (change.number, change.kind.encode(), data))
+            if parts:  # in one piece: who has gone meanwhile is then noticed before the next one
+                yield b"".join(parts)
             after = found[-1].number if found else after
             try:
                 async with asyncio.timeout(_BEAT_S):
