@@ -1,8 +1,8 @@
 """The three endpoints, as an ASGI application. Paths and methods come from the specification.
 
 A request is refused in this order: unknown path (404), wrong method (405), wrong key (401), unknown site
-(404), a body that is no JSON by its headers (415), too large (413), no acceptable JSON (400), against the
-specification (400). Then faults that are switched on may strike.
+(404), a body that is no JSON by its headers, too large, no acceptable JSON or against the specification (400:
+the specification knows no other status for any of these). Then faults that are switched on may strike.
 
 Every request becomes an exchange in the log; what it looks like on the wire is up to the profile.
 """
@@ -309,9 +309,9 @@ class _Gateway:
 
 def _check_headers(request: Request) -> None:
     if _content_type(request.headers.get("content-type", "")) != ("application/json", "utf-8"):
-        raise HTTPException(415, "Send the body as application/json in UTF-8.")
+        raise HTTPException(400, "Send the body as application/json in UTF-8.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise HTTPException(415, "Send the body without a content encoding.")
+        raise HTTPException(400, "Send the body without a content encoding.")
 
 
 def _content_type(header: str) -> tuple[str, str]:
@@ -325,7 +325,7 @@ def _content_type(header: str) -> tuple[str, str]:
 
 
 async def _read(request: Request) -> bytes:
-    too_large = HTTPException(413, f"The body is larger than {LARGEST_BODY} bytes.")
+    too_large = HTTPException(400, f"The body is larger than {LARGEST_BODY} bytes.")
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and float(announced) > LARGEST_BODY:  # int() refuses thousands of digits
         raise too_large

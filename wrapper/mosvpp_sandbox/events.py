@@ -254,12 +254,20 @@ class EventTable:
         return min(times, default=None)
 
 
+def kilowatts_of(quantity: float, unit: str) -> float:
+    """What was asked for in kW. The schema sets no limit: what no float holds is simply more than enough."""
+    return Power(min(quantity, _MOST), unit).kilowatts
+
+
+_MOST = 1e300
+
+
 def _event(slot: Mapping[str, Any], revision: int, mode: str, now: datetime) -> Event:
     return Event(
         event_id=slot["event_id"],
         mode=mode,
         event_type=slot["event_type"],
-        power_kw=Power(slot["event_quantity"], slot["event_unit"]).kilowatts,
+        power_kw=kilowatts_of(slot["event_quantity"], slot["event_unit"]),
         unit=slot["event_unit"],
         start=datetime.fromisoformat(slot["start_time"]),
         end=datetime.fromisoformat(slot["end_time"]),

@@ -132,8 +132,9 @@ class Faults:
         self._lock = Lock()
         self._changed = changed
 
-    def add(self, fault: Fault) -> int:
-        """Switch one on; returns its number."""
+    def add(self, fault: Fault | str) -> int:
+        """Switch one on, a name alone for one that always strikes; returns its number."""
+        fault = Fault(fault) if isinstance(fault, str) else fault
         with self._lock:
             self._last += 1
             self._on[self._last] = fault

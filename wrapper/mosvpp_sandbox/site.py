@@ -18,12 +18,11 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from mosvpp.ids import id_key
-from mosvpp.units import Power
 
 from . import messages
 from .choices import Choices
 from .commands import Command, CommandTable, DeviceCommand, RepeatedCommandError
-from .events import Event, EventTable, State
+from .events import Event, EventTable, State, kilowatts_of
 from .physics.device import Device, Metrics, Order
 from .physics.kinds import read_device, written_device
 from .physics.plant import Plan, Plant
@@ -335,7 +334,7 @@ class Site:
 
     def _told(self, item: Mapping[str, Any]) -> DeviceCommand:
         device_id, action = item["device_id"], item["cmd_type"]
-        power_kw = Power(item["cmd_quantity"], item["cmd_unit"]).kilowatts if "cmd_quantity" in item else None
+        power_kw = kilowatts_of(item["cmd_quantity"], item["cmd_unit"]) if "cmd_quantity" in item else None
         device = self.plant.devices.get(device_id)
         why_not = self._why_not(device, action)
         if device is None or why_not:

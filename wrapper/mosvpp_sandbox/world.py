@@ -52,7 +52,7 @@ class World:
         seed: int = 0,
         choices: Choices | None = None,
         profile: str = "inferred",
-        faults: Iterable[Fault] = (),
+        faults: Iterable[Fault | str] = (),
     ) -> None:
         self.clock = clock
         self.seed = seed
