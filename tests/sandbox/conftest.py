@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mosvpp_sandbox import ManualClock, Sandbox
+from mosvpp_sandbox import Delivery, ManualClock, Sandbox
 
 # Five minutes before the event of the pages' sample; the receipts in spec/examples are of this time.
 BEFORE_THE_SAMPLE = datetime(2024, 1, 4, 23, 55, tzinfo=UTC)
@@ -26,6 +26,16 @@ def call(vpp: Sandbox, method: str, path: str, **request: Any) -> httpx.Response
             return await client.request(method, path, **request)
 
     return asyncio.run(answer())
+
+
+def due(vpp: Sandbox) -> list[Delivery]:
+    """All that a sandbox that is not started would send by now."""
+    found: list[Delivery] = []
+    while True:
+        some, next_at = vpp._world.advance()
+        found += some
+        if next_at > vpp.now():
+            return found
 
 
 @pytest.fixture

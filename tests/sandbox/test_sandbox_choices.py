@@ -12,6 +12,8 @@ from mosvpp.times import to_wire
 from mosvpp_sandbox import Choices, ManualClock, Sandbox
 from mosvpp_sandbox.choices import CHOICES
 
+from .conftest import due
+
 NOON = datetime(2024, 1, 5, 12, 0, tzinfo=UTC)
 ID = "8A7DA4D3-5AD6-42F6-BCAD-6194BBD2F68D"
 OTHER = "3C1E6F0A-9B52-4D7E-8A10-5F2C7D9E4B61"
@@ -53,8 +55,7 @@ class Story:
         return self.vpp.metrics()[BATTERY]["power_output"]
 
     def answers(self) -> list[dict[str, Any]]:
-        found, _ = self.vpp._world.advance()
-        return [one.body for one in found if one.kind == "execution_response"]
+        return [one.body for one in due(self.vpp) if one.kind == "execution_response"]
 
 
 def test_every_choice_is_explained_and_has_its_evidence() -> None:

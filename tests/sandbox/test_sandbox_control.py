@@ -15,6 +15,8 @@ from mosvpp_sandbox import ManualClock, Sandbox
 from mosvpp_sandbox.control_routes import change_stream
 from receiving import Receiver, wait_until
 
+from .conftest import due
+
 NOON = datetime(2024, 1, 5, 12, 0, tzinfo=UTC)
 EVENT = "8A7DA4D3-5AD6-42F6-BCAD-6194BBD2F68D"
 DISPATCH = json.loads(corpus.EXAMPLES["submit_dispatch.request.page_sample"].raw)
@@ -257,7 +259,7 @@ def test_a_site_is_added_and_pushes(desk: Desk) -> None:
     assert desk.ask("POST", "/sandbox/sites", json=spec).status_code == 400
     assert desk.ask("POST", "/sandbox/sites", json={"molecule_id": "a/b"}).status_code == 400
     desk.clock.advance(minutes=1)
-    assert "new" in {one.molecule_id for one in desk.vpp._world.advance()[0]}
+    assert "new" in {one.molecule_id for one in due(desk.vpp)}
 
 
 def test_a_device_goes_offline_and_comes_back(desk: Desk) -> None:

@@ -14,6 +14,8 @@ import verdicts
 from mosvpp_sandbox import ManualClock, Sandbox
 from mosvpp_sandbox.profiles import PROFILES
 
+from .conftest import due
+
 NOON = datetime(2024, 1, 5, 12, 0, tzinfo=UTC)
 DISPATCH = json.loads(corpus.EXAMPLES["submit_dispatch.request.page_sample"].raw)
 DISPATCH["event_slots"][0] |= {"start_time": "2024-01-05T12:00:00Z", "end_time": "2024-01-05T13:00:00Z"}
@@ -33,8 +35,7 @@ def told(request: pytest.FixtureRequest, call: Any) -> dict[str, Any]:
         "missing": call(vpp, "GET", "/v1/api/gateway/nowhere/devicesync"),
     }
     clock.advance(hours=1)
-    found, _ = vpp._world.advance()
-    (done,) = [one for one in found if one.kind == "execution_response"]
+    (done,) = [one for one in due(vpp) if one.kind == "execution_response"]
     return {**answers, "done": PROFILES[request.param].written_push("execution_response", done.body)}
 
 

@@ -15,6 +15,8 @@ from mosvpp_sandbox import ManualClock, Sandbox, SiteSpec
 from mosvpp_sandbox.physics.kinds import KINDS, read_device, written_device
 from mosvpp_sandbox.site_specs import DEFAULT_SITE, generated_sites, read_sites, sites_from
 
+from .conftest import due
+
 NOON = datetime(2024, 6, 21, 11, 0, tzinfo=UTC)
 CODES = [0, 1, 10, 11, 12, 13, 14, 30, 31, 40, 41]
 
@@ -179,7 +181,7 @@ def test_many_sites_do_not_push_all_at_once() -> None:
     seen = []
     for _ in range(60):
         clock.advance(seconds=1)
-        seen.append(len(vpp._world.advance()[0]))
+        seen.append(len(due(vpp)))
     assert seen == [1] * 60
 
 
