@@ -28,6 +28,7 @@ GUIDES = (
     "receiving-webhooks",
     "receiver",
     "runbook",
+    "fleet",
     "unknown-outcomes",
     "test-and-live",
     "time-zones",

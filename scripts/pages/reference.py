@@ -86,6 +86,21 @@ SDK: dict[str, tuple[str, str, list[str]]] = {
             *("mosvpp.drift.DriftKind", "mosvpp.drift.OnDrift"),
         ],
     ),
+    "fleet": (
+        "Fleet",
+        "Many sites: plan, send, know, stop, settle. See the [guide](../guides/fleet.md).",
+        [
+            *("mosvpp.fleet.plan_dispatch", "mosvpp.fleet.Plan", "mosvpp.fleet.Finding"),
+            *("mosvpp.fleet.Fleet", "mosvpp.fleet.AsyncFleet", "mosvpp.fleet.Execution"),
+            *("mosvpp.fleet.SiteOutcome", "mosvpp.fleet.Stopping", "mosvpp.fleet.Journal"),
+            *("mosvpp.fleet.Dispatch", "mosvpp.fleet.State", "mosvpp.fleet.follow", "mosvpp.fleet.Followed"),
+            *("mosvpp.fleet.DeviceRegistry", "mosvpp.fleet.SyncReport", "mosvpp.fleet.DeviceChange"),
+            *("mosvpp.fleet.SiteRegistry", "mosvpp.fleet.SiteFacts", "mosvpp.fleet.Telemetry"),
+            *("mosvpp.fleet.Reading", "mosvpp.fleet.Metrics", "mosvpp.fleet.Metric"),
+            *("mosvpp.fleet.settle_event", "mosvpp.fleet.SettledEvent", "mosvpp.fleet.Settlement"),
+            "mosvpp.fleet.to_html",
+        ],
+    ),
     "sandbox": (
         "Sandbox",
         "Plays Molecule on your machine; no official simulator. See the [guide](../guides/sandbox.md).",
@@ -108,6 +123,7 @@ _LAST = {
     "mosvpp": "client",
     "mosvpp.commands": "commands",
     "mosvpp.errors": "errors",
+    "mosvpp.fleet": "fleet",
     "mosvpp.signatures": "webhooks",
     "mosvpp.webhooks": "webhooks",
     "mosvpp_sandbox": "sandbox",
@@ -117,7 +133,7 @@ _LAST = {
 def public_names() -> list[str]:
     """Every name that a partner may import, by the path that the documentation uses."""
     names = []
-    for package in ("mosvpp", "mosvpp_sandbox"):
+    for package in ("mosvpp", "mosvpp.fleet", "mosvpp_sandbox"):
         for name in import_module(package).__all__:
             value = getattr(import_module(package), name)
             if inspect.ismodule(value):

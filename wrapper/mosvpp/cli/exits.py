@@ -32,7 +32,7 @@ class Exit(IntEnum):
 
 MEANINGS: dict[Exit, str] = {
     Exit.OK: "Done: accepted, all checks passed, or the webhook is good.",
-    Exit.NO: "No: rejected, a check failed, the webhook is bad, or sites are silent.",
+    Exit.NO: "No: rejected, a check failed, the webhook is bad, sites are silent or overdue.",
     Exit.NOT_SENT: "Nothing was sent or done: wrong usage, a broken rule, no confirmation.",
     Exit.UNREACHABLE: "No connection, also to a store: nothing was sent, or nobody answered.",
     Exit.OUTCOME_UNKNOWN: "It may have been received, and may have taken effect. Look before you act.",

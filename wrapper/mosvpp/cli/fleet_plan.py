@@ -106,6 +106,15 @@ def plan(
             rich_help_panel=_CHECKS,
         ),
     ] = None,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--leave-out",
+            metavar="CODE",
+            help="Leave out the sites that have errors with this code, such as capability; may be repeated.",
+            rich_help_panel=_CHECKS,
+        ),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option("--save", metavar="FILE", help="Keep the plan in a new file, for `mosvpp fleet run`."),
@@ -119,6 +128,7 @@ def plan(
     Ends with 1 if something forbids it. A power in the file goes before --power.
     """
     from mosvpp.fleet import plan_dispatch
+    from mosvpp.slots import EventSlot
 
     from .arguments import naming, read_duration, read_power
     from .fleet_tables import findings_lines, plan_table
@@ -139,21 +149,32 @@ def plan(
         opened_registry(url, must_exist=False) as registry,
         naming(molecule_ids="--sites", slot="--sites"),
     ):
-        made = plan_dispatch(
-            [line.molecule_id for line in lines],
-            wanted,
-            mode=mode.value,
-            now=datetime.now(UTC),
-            registry=WithRatings(registry, lines),
-            journal=journal,
-            rate=rate,
-            lead=read_duration(lead, "--lead"),
-            site_ceiling=None if site_ceiling is None else read_power(site_ceiling, "--site-ceiling"),
-            total_ceiling=None if total_ceiling is None else read_power(total_ceiling, "--total-ceiling"),
-            allow_live=live,
-            update=update,
-            accept=accept or (),
-        )
+
+        def planned(lines: list[SiteLine]) -> Plan:
+            return plan_dispatch(
+                [line.molecule_id for line in lines],
+                wanted
+                if isinstance(wanted, EventSlot)
+                else {line.molecule_id: wanted[line.molecule_id] for line in lines},
+                mode=mode.value,
+                now=datetime.now(UTC),
+                registry=WithRatings(registry, lines),
+                journal=journal,
+                rate=rate,
+                lead=read_duration(lead, "--lead"),
+                site_ceiling=None if site_ceiling is None else read_power(site_ceiling, "--site-ceiling"),
+                total_ceiling=None if total_ceiling is None else read_power(total_ceiling, "--total-ceiling"),
+                allow_live=live,
+                update=update,
+                accept=accept or (),
+            )
+
+        made = planned(lines)
+        left_out = _concerned(made, leave_out or [])
+        if left_out:
+            made = planned([line for line in lines if line.molecule_id not in left_out])
+    if left_out:
+        terminal.show(f"{len(left_out):,} of {len(lines):,} sites left out: {', '.join(leave_out or [])}", "")
     terminal.show(plan_table(made), "", *findings_lines(made.findings), "")
     if save is not None and made.is_executable:
         _keep(save, made)
@@ -165,6 +186,7 @@ def plan(
         is_executable=made.is_executable,
         mode=made.mode.value,
         sites=len(made),
+        left_out=sorted(left_out),
         event_ids=sorted({one.event_id for one in made.slots}),
         totals_kw={kind.value: total.kilowatts for kind, total in made.totals().items()},
         sending_s=made.takes.total_seconds(),
@@ -192,6 +214,11 @@ def _assigned(lines: list[SiteLine], slot: EventSlot, *, has_usual: bool) -> Eve
         raise RuleError(msg, path="--power", rule="required")
     of_power = {power: slot.replace(power=power) for line in lines if (power := line.power) is not None}
     return {line.molecule_id: slot if line.power is None else of_power[line.power] for line in lines}
+
+
+def _concerned(made: Plan, codes: list[str]) -> set[str]:
+    """The sites that have an error with one of these codes."""
+    return {site for one in made.errors if one.code in codes for site in one.molecule_ids}
 
 
 def _keep(path: Path, made: Plan) -> None:

@@ -156,6 +156,8 @@ def settle(
             gaps=gaps.value,
             max_gap=read_duration(max_gap, "--max-gap"),
         )
+    if settled.end > settled.settled_at:
+        terminal.warn("this event is not over yet")
     terminal.show(*settlement_lines(settled, limit))
     if html is not None:
         _write_page(html, settled)
