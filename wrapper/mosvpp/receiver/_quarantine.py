@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
-from ._storing import rows_of, store_rows
+from ._storing import row_of, store_rows
 from ._tables import quarantine
 from .deliveries import Kind, NewDelivery, from_microseconds, to_microseconds
 
@@ -86,6 +86,6 @@ def release(connection: Connection, seqs: Sequence[int]) -> int:
             )
             for one in freed
         ]
-        store_rows(connection, rows_of(arrived), keep_order=True)
+        store_rows(connection, [row_of(one) for one in arrived], keep_order=True)
         connection.execute(delete(quarantine).where(quarantine.c.seq.in_([one.seq for one in freed])))
     return len(freed)

@@ -8,10 +8,9 @@ that one statement is all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -19,13 +18,23 @@ from sqlalchemy import Connection
 from ._identity import identify
 from .deliveries import NewDelivery, to_microseconds
 
-__all__ = ["Row", "rows_of", "store_rows"]
+__all__ = ["Row", "row_of", "store_rows"]
 
-Row: TypeAlias = tuple[Any, ...]
-"""The values of `_COLUMNS`."""
 
-_COLUMNS = "key, kind, molecule_id, received_at, body_at, headers, body"
-_ROW = f"({', '.join('?' * 7)})"
+class Row(NamedTuple):
+    """What is stored of a delivery. Times are microseconds since 1970, `headers` are JSON."""
+
+    key: bytes
+    kind: str
+    molecule_id: str | None
+    received_at: int
+    body_at: int | None
+    headers: str
+    body: bytes | None
+
+
+_COLUMNS = ", ".join(Row._fields)
+_ROW = f"({', '.join('?' * len(Row._fields))})"
 _encode = msgspec.json.Encoder().encode
 
 _POSTGRESQL = f"""
@@ -44,14 +53,11 @@ _POSTGRESQL = f"""
 """  # noqa: S608  made of constants
 
 
-def rows_of(batch: Sequence[NewDelivery]) -> list[Row]:
-    """What is stored of deliveries that have just arrived."""
-    rows = []
-    for new in batch:
-        key, site, at = identify(new)
-        headers = _encode(new.headers).decode()
-        rows.append((key, new.kind, site, to_microseconds(new.received_at), at, headers, new.body))
-    return rows
+def row_of(new: NewDelivery) -> Row:
+    """What is stored of a delivery that has just arrived."""
+    key, site, at = identify(new)
+    headers = _encode(new.headers).decode()
+    return Row(key, new.kind, site, to_microseconds(new.received_at), at, headers, new.body)
 
 
 def store_rows(connection: Connection, rows: list[Row], *, keep_order: bool = False) -> list[bool]:

@@ -17,13 +17,13 @@ from sqlalchemy import Connection
 from mosvpp.clock import Clock
 from mosvpp.drift import OnDrift
 from mosvpp.errors import RuleError, StoreError
-from mosvpp.store import Database, GroupCommit, Pending
+from mosvpp.store import Database, GroupCommit, Line, Pending
 
 from . import _inspection, _interchange, _quarantine, _queue
 from ._inspection import Backlog, Site
 from ._quarantine import Quarantined
 from ._queue import Claim, Verdict
-from ._storing import rows_of, store_rows
+from ._storing import Row, row_of, store_rows
 from ._tables import ORDERING_INDEX, SCHEMA, marks
 from .deliveries import Filter, Kind, NewDelivery, StoredDelivery
 from .inbox import Inbox, OnProgress
@@ -39,8 +39,21 @@ class _Finish(NamedTuple):
     delivery: StoredDelivery
 
 
-_Task: TypeAlias = "NewDelivery | _Finish | Claim | Callable[[Connection], Any]"
-_Lane: TypeAlias = "GroupCommit[_Task, Any]"
+_Task: TypeAlias = Row | _Finish | Claim | Callable[[Connection], Any]
+
+
+class _Lane(GroupCommit[_Task, Any]):
+    """A thread that commits, on connections that it keeps."""
+
+    def __init__(
+        self, database: Database, commit: Callable[[Line, Sequence[_Task]], Sequence[Any]], **options: Any
+    ) -> None:
+        self._line = database.line()
+        super().__init__(partial(commit, self._line), **options)
+
+    def close(self) -> None:
+        super().close()
+        self._line.close()
 
 
 class _Lanes(NamedTuple):
@@ -51,15 +64,18 @@ class _Lanes(NamedTuple):
 
     def close(self) -> None:
         self.receiving.close()
-        self.working.close()
+        if self.working is not self.receiving:
+            self.working.close()
 
 
 _inboxes: weakref.WeakSet[SqlInbox] = weakref.WeakSet()
+_of_the_parent: list[_Lanes | None] = []  # kept, so that nothing closes what they hold
 
 
 def _forget_lanes() -> None:
     """A forked process has everything that its parent had, except the threads: it opens the stores anew."""
     for inbox in _inboxes:
+        _of_the_parent.append(inbox._lanes)  # noqa: SLF001
         inbox._lanes = None  # noqa: SLF001
         inbox._database.forget()  # noqa: SLF001
         inbox._opening = threading.Lock()  # noqa: SLF001
@@ -128,39 +144,38 @@ class SqlInbox(Inbox):
         with self._opening:
             if self._lanes is None:
                 self._database.open()
-                receiving: _Lane = GroupCommit(
-                    self._commit, name="mosvpp-receiving", max_batch=self._max_batch
-                )
-                if self._database.dialect == "sqlite":
-                    working = receiving
-                else:
-                    working = GroupCommit(self._commit, name="mosvpp-working")
+                receiving = self._lane("mosvpp-receiving")
+                has_one_writer = self._database.dialect == "sqlite"
+                working = receiving if has_one_writer else self._lane("mosvpp-working")
                 self._lanes = _Lanes(receiving, working)
             return self._lanes
 
-    def _commit(self, tasks: Sequence[_Task]) -> Sequence[Any]:
-        """Everything that waited, in one transaction. It may be done twice, see `Database.commit`."""
-        new = [task for task in tasks if isinstance(task, NewDelivery)]
+    def _lane(self, name: str) -> _Lane:
+        return _Lane(self._database, self._commit, name=name, max_batch=self._max_batch)
+
+    def _commit(self, line: Line, tasks: Sequence[_Task]) -> Sequence[Any]:
+        """Everything that waited, in one transaction. It may be done twice, see `Line.commit`."""
+        new = [task for task in tasks if isinstance(task, Row)]
         finished = [task.delivery for task in tasks if isinstance(task, _Finish)]
         if not self._has_ordering_index and any(isinstance(task, Claim) and task.in_order for task in tasks):
             # Not in the transaction: PostgreSQL makes it without stopping those who store.
             self._has_ordering_index = self._database.create_index(ORDERING_INDEX)
-        rows, stored = rows_of(new), list[bool]()
+        stored = list[bool]()
 
         def write(connection: Connection) -> list[Any]:
-            stored[:] = store_rows(connection, rows) if rows else []
+            stored[:] = store_rows(connection, new) if new else []
             held = _queue.finish(connection, finished, self.now()) if finished else set[int]()
             was_new = iter(stored)
             return [self._result(task, connection, was_new, held) for task in tasks]
 
-        results = self._database.commit(write, in_one_statement=len(new) == len(tasks))
+        results = line.commit(write, in_one_statement=len(new) == len(tasks))
         if new:
             self._count(new, stored)
             self.bell.ring()
         return results
 
     def _result(self, task: _Task, connection: Connection, was_new: Iterator[bool], held: set[int]) -> object:
-        if isinstance(task, NewDelivery):
+        if isinstance(task, Row):
             return next(was_new)
         if isinstance(task, _Finish):
             return task.delivery.seq in held
@@ -168,7 +183,7 @@ class SqlInbox(Inbox):
             return _queue.lease(connection, task, self.now())
         return task(connection)
 
-    def _count(self, new: list[NewDelivery], stored: list[bool]) -> None:
+    def _count(self, new: list[Row], stored: list[bool]) -> None:
         every = Counter[str]([one.kind for one in new])
         again = Counter[str]()
         if not all(stored):
@@ -181,7 +196,7 @@ class SqlInbox(Inbox):
     # Storing
 
     def put(self, delivery: NewDelivery) -> Pending[bool]:  # noqa: D102
-        return self._open_lanes().receiving.submit(delivery, size=len(delivery.body))
+        return self._open_lanes().receiving.submit(row_of(delivery), size=len(delivery.body))
 
     def check(self) -> Pending[None]:  # noqa: D102
         def write(connection: Connection) -> None:

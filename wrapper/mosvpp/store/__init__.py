@@ -2,8 +2,9 @@
 
     failures      errors of the database and of its driver, as `StoreError`
     schemas       versions of a schema, and the steps from one to the next
-    database      one SQLite file or one PostgreSQL database, made safe and brought up to date when it is
-    opened group_commit  many callers, one transaction: what waits is written together
+    lines         connections that one thread keeps, because it commits again and again
+    database      one SQLite file or one PostgreSQL database, safe and up to date once it is opened
+    group_commit  many callers, one transaction: what waits is written together
 
 This package knows nothing of deliveries or dispatches. SQLAlchemy 2.1 Core does the talking.
 """
@@ -20,6 +21,7 @@ if find_spec("sqlalchemy") is None:
 
 from .database import Database, Dialect
 from .group_commit import GroupCommit, Pending
+from .lines import Line
 from .schemas import Migration, Schema
 
-__all__ = ["Database", "Dialect", "GroupCommit", "Migration", "Pending", "Schema"]
+__all__ = ["Database", "Dialect", "GroupCommit", "Line", "Migration", "Pending", "Schema"]

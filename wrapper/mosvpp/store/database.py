@@ -18,7 +18,8 @@ from sqlalchemy.exc import ArgumentError
 
 from mosvpp.errors import RuleError, StoreError
 
-from .failures import connection_was_lost, store_errors
+from .failures import store_errors
+from .lines import Line
 from .schemas import Schema, bring_up_to_date
 
 __all__ = ["Database", "Dialect"]
@@ -119,32 +120,21 @@ class Database:
         with self._turn, store_errors(), self._opened(self._engine).begin() as connection:
             yield connection
 
-    @contextmanager
-    def at_once(self) -> Iterator[Connection]:
-        """A connection on which each statement is a transaction by itself. Raises `StoreError`.
+    def line(self) -> Line:
+        """Commits for one thread, which closes it in the end; it may be made before `open`."""
+        return Line(
+            lambda: self._opened(self._writing).connect(),
+            lambda: self._opened(self._at_once).connect(),
+            self._turn,
+        )
 
-        For work of one statement this is the fastest way: there is nothing to begin and nothing to commit.
-        """
-        with self._turn, store_errors(), self._opened(self._at_once).connect() as connection:
-            yield connection
-
-    def commit(self, work: Callable[[Connection], R], *, in_one_statement: bool = False) -> R:
-        """Run `work` in a transaction of its own and return its result once that is durable.
-
-        Work `in_one_statement` that writes needs no transaction around it, and is faster without one. When
-        the connection turns out to be lost, `work` is run once more on a new one. What the first run did
-        may have been committed all the same, so it must be work that may be done twice. Raises
-        `StoreError`.
-        """
-        begin = self.at_once if in_one_statement else self.write
+    def commit(self, work: Callable[[Connection], R]) -> R:
+        """The same as `Line.commit`, once; from any thread."""
+        line = self.line()
         try:
-            with begin() as connection:
-                return work(connection)
-        except StoreError as error:
-            if not connection_was_lost(error.__cause__):
-                raise
-        with begin() as connection:
-            return work(connection)
+            return line.commit(work)
+        finally:
+            line.close()
 
     def create_index(self, definition: str) -> bool:
         """Create an index that is missing, in PostgreSQL without stopping those who write.

@@ -21,7 +21,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _NOTHING_YET = object()
-_PATIENCE = 1.0  # of what the last commit took
+_PATIENCE = 2.0  # of what the last commit took
 _LONGEST_PATIENCE_S = 0.005
 
 
@@ -138,7 +138,7 @@ class GroupCommit(Generic[T, R]):
             began = monotonic()
             self._settle(batch)
             self._patience_s = min((monotonic() - began) * _PATIENCE, _LONGEST_PATIENCE_S)
-            self._worthwhile = len(batch) // 2
+            self._worthwhile = len(batch)
 
     def _next_batch(self) -> list[Pending[R]]:
         with self._changed:
@@ -148,7 +148,7 @@ class GroupCommit(Generic[T, R]):
                 self._idle = True
                 self._changed.wait()
                 self._idle = False
-            # After a large batch many are on their way: a moment's wait saves several small commits.
+            # As many as the last time are on their way: a moment's wait saves several small commits.
             if len(self._waiting) < self._worthwhile and not self._closed:
                 self._changed.wait(self._patience_s)
             batch = self._waiting[: self._max_batch]
