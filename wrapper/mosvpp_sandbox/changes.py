@@ -49,11 +49,18 @@ class Changes:
         self._listeners: list[Callable[[], None]] = []
         self._lock = Lock()
         self._last = 0
+        self.is_ended = False
 
     @property
     def last(self) -> int:
         """The number of the newest change; 0 before the first."""
         return self._last
+
+    def end(self, is_ended: bool = True) -> None:
+        """Send those home who watch, since the sandbox stops; False: it starts again."""
+        self.is_ended = is_ended
+        for changed in self._listeners:
+            changed()
 
     def put(
         self,

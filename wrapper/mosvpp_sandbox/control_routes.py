@@ -199,7 +199,7 @@ async def change_stream(control: Control, after: int) -> AsyncIterator[bytes]:
     stop = control.changes.listen(wake)
     try:
         yield b": mosvpp sandbox\n\n"
-        while True:
+        while not control.changes.is_ended:
             changed.clear()
             found, missed = control.changes.after(after, _AT_MOST)
             parts = [b"event: missed\ndata: %d\n\n" % missed] if missed else []

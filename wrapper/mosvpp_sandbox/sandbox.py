@@ -216,6 +216,12 @@ class Sandbox:
         """
         return self.control.history()
 
+    def set_header(self, name: str, value: str) -> None:
+        """From now on this is sent along, as when a partner configures a new secret. Raises `ValueError`."""
+        self._headers = {**self._headers, _checked_name(name): _checked_value(name, value)}
+        if self._running is not None:
+            self._running.outbox.headers = self._headers
+
     # --- in process ---
 
     def transport(self) -> httpx.BaseTransport:
@@ -249,6 +255,7 @@ class Sandbox:
             retries=self._retries,
             signing_secret=self._signing_secret,
         )
+        self._world.changes.end(False)
         running = Running(self.app, self._world, outbox, self._host, self._port, self._keep)
         running.start()
         self._running = running
@@ -257,6 +264,7 @@ class Sandbox:
         """Stop listening and sending; what was not sent yet is lost."""
         if self._running is not None:
             running, self._running = self._running, None
+            self._world.changes.end()
             try:
                 running.stop()
             finally:

@@ -93,5 +93,6 @@ def _chart(at: list[float], series: list[dict[str, Any]], shown: Window) -> dict
         "begin": shown.begin.timestamp(),
         "end": shown.end.timestamp(),
         "now": shown.now.timestamp(),
+        "step": shown.step.total_seconds(),
         "summary": ", ".join(newest) or "nothing recorded yet",
     }

@@ -33,6 +33,11 @@ class Window:
     end: datetime
     now: datetime
 
+    @property
+    def step(self) -> timedelta:
+        """The distance of the marks."""
+        return WINDOWS[self.name][1]
+
     def place(self, at: datetime) -> float:
         """Where an instant lies, in percent of the width; beyond the edges it is at the edge."""
         share = (at - self.begin) / (self.end - self.begin)
@@ -41,7 +46,7 @@ class Window:
     @property
     def marks(self) -> list[tuple[float, str]]:
         """Full hours, or days, and where they lie."""
-        step = WINDOWS[self.name][1]
+        step = self.step
         since = self.begin.replace(tzinfo=None) - _MIDNIGHT
         at = self.begin + (-since % step)
         found = []

@@ -74,7 +74,7 @@ async def tick_stream(control: Control, instance: str) -> AsyncIterator[bytes]:
     seen = control.changes.last
     try:
         yield b"retry: 1000\nevent: hello\ndata: %s\n\n" % msgspec.json.encode({"instance": instance})
-        while True:
+        while not control.changes.is_ended:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_BEAT_S):
                     await changed.wait()

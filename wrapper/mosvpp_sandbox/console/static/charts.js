@@ -6,12 +6,20 @@ const charts = (() => {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const two = (number) => String(number).padStart(2, "0");
 
-  function times(_plot, marks) {
+  function times(plot, marks) {
+    const { min, max } = plot.scales.x;
     return marks.map((mark) => {
+      if (mark - min > 0.97 * (max - min)) return ""; // it would be cut off
       const at = new Date(mark * 1000);
       const midnight = at.getUTCHours() === 0 && at.getUTCMinutes() === 0;
       return midnight ? `${two(at.getUTCDate())}.${two(at.getUTCMonth() + 1)}.` : `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
     });
+  }
+
+  function marks(told) {
+    const found = [];
+    for (let at = Math.ceil(told.begin / told.step) * told.step; at <= told.end; at += told.step) found.push(at);
+    return found;
   }
 
   function present(now) {
@@ -60,7 +68,7 @@ const charts = (() => {
           x: { time: true, range: () => [state.told.begin, state.told.end] },
           y: { range: (_plot, low, high) => range(low, high, isSmall) },
         },
-        axes: [{ ...axis, values: times, size: 28 }, { ...axis, size: 56, gap: 6, space: isSmall ? 30 : 36 }],
+        axes: [{ ...axis, values: times, size: 28, splits: isSmall ? undefined : () => marks(state.told) }, { ...axis, size: 56, gap: 6, space: isSmall ? 30 : 36 }],
         series: [{ value: (_plot, at) => (at ? new Date(at * 1000).toISOString().slice(11, 16) : "–"), label: "at" }, ...told.series.map(line)],
         hooks: { draw: [present(() => state.told.now)] },
       },
