@@ -187,3 +187,21 @@ def test_in_which_order_reports_and_receipts_arrive_does_not_matter(
         late[0] = answered("accepted", 2)
     ends = {after(*requests, *order).state for order in permutations(late)}
     assert len(ends) == 1, ends
+
+
+def test_the_answer_to_an_older_cancellation_is_not_taken_for_that_to_the_event() -> None:
+    standing = after(sent(), sent(2, cancels=True), sent(3, cancels=True), answered("rejected", 2))
+    assert standing.before is not State.REJECTED
+    ended = [answered("accepted", 1), answered("rejected", 3)]
+    for order in permutations(ended):
+        state = standing
+        for entry in order:
+            state = step(state, entry)
+        assert state.state is State.CONFIRMED
+
+
+def test_nothing_is_stopped_for_certain_while_the_event_itself_may_still_arrive() -> None:
+    crossing = (sent(), sent(2, cancels=True), reported(EventStatus.CANCELLED))
+    assert after(*crossing).state is State.CANCELLED
+    assert not after(*crossing).is_stopped
+    assert after(*crossing, answered("accepted", 1)).is_stopped

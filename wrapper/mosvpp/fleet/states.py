@@ -151,9 +151,10 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     `before` is what stood when the newest request left; `revision` is that of the newest request, and
     `cancels` whether it cancels. `out` are the revisions of requests that may still be on their way, and
-    `crossed` those that were when the newest left, so that nobody knows which came first. `is_change`: the
-    newest request changes what an older one asked for. `stopped_at` is since when it is known to be
-    cancelled; `reported` the last word of an execution response.
+    `crossed` those that were when the newest left, so that nobody knows which came first; `cancelling` are
+    those that cancel. `is_change`: the newest request changes what an older one asked for. `fell_back`: the
+    newest request came to nothing, so that the one before counts. `stopped_at` is since when it is known to
+    be cancelled; `reported` the last word of an execution response.
     """
 
     state: State = State.PLANNED
@@ -162,14 +163,17 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     cancels: bool = False
     out: frozenset[int] = frozenset()
     crossed: frozenset[int] = frozenset()
+    cancelling: frozenset[int] = frozenset()
     is_change: bool = False
+    fell_back: bool = False
     stopped_at: datetime | None = None
     reported: EventStatus | None = None
 
     @property
     def is_stopped(self) -> bool:
         """Whether it is known that the site will not follow the event any further."""
-        return self.state.is_final or self.stopped_at is not None
+        may_still_arrive = self.crossed & self.out
+        return not may_still_arrive and (self.state.is_final or self.stopped_at is not None)
 
 
 _changed = msgspec.structs.replace
@@ -205,6 +209,8 @@ def _after_sending(now: Standing, entry: Sent) -> Standing:
         cancels=entry.cancels,
         out=now.out | {entry.revision},
         crossed=now.out,
+        cancelling=now.cancelling | {entry.revision} if entry.cancels else now.cancelling,
+        fell_back=False,
         is_change=now.state not in (State.PLANNED, State.REJECTED),
         stopped_at=now.stopped_at if entry.cancels else None,
     )
@@ -216,24 +222,37 @@ def _after_answer(now: Standing, entry: Answered) -> Standing:
         return now
     if entry.revision < now.revision:
         return _after_older_answer(now, entry)
+    happening = _happening(now, entry)
+    if happening in ("kept", "not_sent"):
+        now = _changed(now, fell_back=True)
+    return _happens(now, happening, entry.at)
+
+
+def _happening(now: Standing, entry: Answered) -> str:
+    """What an answer to the newest request means."""
     if entry.verdict == "not_sent":
-        return _happens(now, "not_sent", entry.at)
+        return "not_sent"
+    if now.cancels and entry.verdict == "accepted":
+        return "stop_unclear" if now.crossed else "stopped"
+    if entry.verdict == "rejected":
+        return "kept" if now.cancels or now.is_change else "rejected"
     if now.cancels:
-        happening = {"accepted": "stopped", "rejected": "kept"}.get(entry.verdict, "stop_unclear")
-        if happening == "stopped" and now.crossed:
-            happening = "stop_unclear"
-        return _happens(now, happening, entry.at)
-    happening = "unclear" if entry.verdict == "unknown" else entry.verdict
-    return _happens(now, "kept" if happening == "rejected" and now.is_change else happening, entry.at)
+        return "stop_unclear"
+    return "unclear" if entry.verdict == "unknown" else entry.verdict
 
 
 def _after_older_answer(now: Standing, entry: Answered) -> Standing:
-    """It tells what stood when the newest request left, and nothing about that one."""
+    """It tells what stood when the newest request left, and that counts where the newest came to nothing."""
     if entry.verdict == "not_sent":
-        before = State.PLANNED if now.before is State.SENT else now.before
-        return _changed(now, before=before, crossed=now.crossed - {entry.revision})
-    happening = "unclear" if entry.verdict == "unknown" else entry.verdict
-    return _changed(now, before=_cell(now.before, happening, now.before))
+        now = _changed(now, crossed=now.crossed - {entry.revision})
+    if entry.revision in now.cancelling:
+        happening = "kept" if entry.verdict in ("rejected", "not_sent") else "stop_unclear"
+    else:
+        happening = "unclear" if entry.verdict == "unknown" else entry.verdict
+    # What an older one found in turn was that nothing had been sent, as far as it matters now.
+    before = _cell(now.before, happening, State.PLANNED if happening == "not_sent" else now.before)
+    state = _cell(now.state, happening, before) if now.fell_back else now.state
+    return _changed(now, before=before, state=state)
 
 
 def _after_report(now: Standing, entry: Reported) -> Standing:
