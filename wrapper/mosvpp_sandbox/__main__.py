@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 # Each has a module with a `main` of its own, loaded only when it is asked for.
-_COMMANDS = {"certify": ".certify.command"}
+_COMMANDS = {"certify": ".certify.command", "run": ".scenarios.command"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until Ctrl-C or SIGTERM; 0 when it ran, 1 when a fault ended it, 2 when it could not start.
 
-    A first argument that is the name of a command (`certify`) is run instead, with the rest.
+    A first argument that is the name of a command (`certify`, `run`) is run instead, with the rest.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0] in _COMMANDS:

@@ -97,7 +97,7 @@ class Outbox:
     ) -> None:
         self._world = world
         self._urls = dict(urls)
-        self._headers = dict(headers)
+        self.headers: Mapping[str, str] = dict(headers)  # replaced when a partner configures others
         self._sent = sent
         self._retries = retries or Retries()
         self._signing_secret = signing_secret
@@ -156,10 +156,10 @@ class Outbox:
             "Content-Type": "application/json",
             "User-Agent": "mosvpp-sandbox",
             messages.EVIDENCE_HEADER: messages.EVIDENCE[delivery.kind],
-            **self._headers,
+            **self.headers,
         }
         if "wrong_header" in faults:
-            headers |= dict.fromkeys(self._headers, "wrong")
+            headers |= dict.fromkeys(self.headers, "wrong")
         return _Job(delivery, body, exchange, url, headers)
 
     def _send_soon(self, job: _Job, faults: Mapping[str, float]) -> None:
@@ -244,7 +244,7 @@ class Outbox:
         headers = (
             job.headers if self._signing_secret is None else {**job.headers, **self._signature(job.body)}
         )
-        exchange.headers = hidden(headers.items(), self._headers)
+        exchange.headers = hidden(headers.items(), self.headers)
         exchange.attempts += 1
         began = time.monotonic()
         try:
