@@ -19,7 +19,7 @@ from mosvpp import receiver
 from mosvpp.receiver import SqlInbox
 from mosvpp.receiver.deliveries import NewDelivery
 from mosvpp.signatures import SharedHeaders
-from mosvpp.store import Pending, database
+from mosvpp.store import Line, Pending, database
 
 settings: dict[str, Any] = json.loads(os.environ["SETTINGS"])
 
@@ -33,9 +33,9 @@ class AcknowledgesEarly(SqlInbox):
         done._settle(True)
         return done
 
-    def _commit(self, tasks: Sequence[Any]) -> Sequence[Any]:
+    def _commit(self, line: Line, tasks: Sequence[Any]) -> Sequence[Any]:
         time.sleep(0.1)
-        return super()._commit(tasks)
+        return super()._commit(line, tasks)
 
 
 class Remembers(SqlInbox):
