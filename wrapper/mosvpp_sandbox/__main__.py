@@ -96,7 +96,7 @@ MosVPP sandbox: {vpp.url}   (plays Molecule; not made by Molecule Systems)
   data push  {options.data_push_url or "off (--data-push-url)"}
   execution  {options.execution_response_url or "off (--execution-response-url)"}
   time       {vpp.now():%Y-%m-%d %H:%M:%S} UTC, {speed}, in the Date of each answer
-  control    {vpp.url}/sandbox/
+  console    {vpp.url}/   (for people; for programs {vpp.url}/sandbox/)
   try        curl -H 'X-API-Key: {vpp.api_key}' {url}
 Ctrl-C ends it.
 """

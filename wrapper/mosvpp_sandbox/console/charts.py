@@ -19,7 +19,7 @@ _ALL = 10**6
 _LOOKS = {
     "requested_kw": ("requested", "asked", True),
     "delivered_kw": ("delivered", "given", False),
-    "import_kw": ("from the grid", "grid", False),
+    "import_kw": ("drawn from the grid", "grid", False),
 }
 
 

@@ -48,7 +48,7 @@ const charts = (() => {
       dash: asked ? [6, 4] : undefined,
       paths: one.stepped ? uPlot.paths.stepped({ align: -1 }) : undefined,
       points: { show: false },
-      value: (_plot, value) => (value === null || value === undefined ? "–" : `${value.toFixed(2)} ${one.unit}`),
+      value: (_plot, value) => (value === null || value === undefined ? "" : `${value.toFixed(2)} ${one.unit}`),
     };
   }
 
@@ -69,7 +69,7 @@ const charts = (() => {
           y: { range: (_plot, low, high) => range(low, high, isSmall) },
         },
         axes: [{ ...axis, values: times, size: 28, splits: isSmall ? undefined : () => marks(state.told) }, { ...axis, size: 56, gap: 6, space: isSmall ? 30 : 36 }],
-        series: [{ value: (_plot, at) => (at ? new Date(at * 1000).toISOString().slice(11, 16) : "–"), label: "at" }, ...told.series.map(line)],
+        series: [{ value: (_plot, at) => (at ? new Date(at * 1000).toISOString().slice(11, 16) : ""), label: "at" }, ...told.series.map(line)],
         hooks: { draw: [present(() => state.told.now)] },
       },
       values(told),
