@@ -106,7 +106,11 @@ class Serving(Program):
     def start(self, **settings: Any) -> None:
         """Start, and wait until it is ready; with other settings where some are given."""
         super().start(**settings)
-        self.wait_until_ready()
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
 
     def wait_until_ready(self) -> None:
         """Until it says that its store can be written."""
