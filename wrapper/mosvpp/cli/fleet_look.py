@@ -153,7 +153,7 @@ def resolve(
         before = journal.get(site, event_id)
         if before is None:
             msg = f"the journal knows nothing of {event_id} at {site}"
-            raise RuleError(msg, path="EVENT_ID", rule="known")
+            raise RuleError(msg, path="event_id", rule="known")
         after = journal.resolve(site, event_id, state.value, reason=reason)
     from rich.text import Text
 
@@ -213,7 +213,7 @@ def _show_sites(
         known = event_id is None or next(journal.find(event_id=event_id), None) is not None
         if not known:
             msg = f"the journal knows nothing of {event_id}; `mosvpp fleet status` lists its events"
-            raise RuleError(msg, path="EVENT_ID", rule="known")
+            raise RuleError(msg, path="event_id", rule="known")
         terminal.show("Nothing matches.", style="yellow")
         terminal.finish(Exit.OK, states={}, sites=[])
     for one_id, several in _by_event(found).items():

@@ -136,7 +136,7 @@ def cancel(
         if not states:
             where = " at these sites" if site else ""
             msg = f"the journal knows nothing of {event_id}{where}; `mosvpp fleet status` lists its events"
-            raise RuleError(msg, path="EVENT_ID", rule="known")
+            raise RuleError(msg, path="event_id", rule="known")
         if is_live:
             insist_on_live("this event is live", live=live)
         with fleet_at(connection, journal, terminal, allow_live=is_live, concurrency=concurrency) as fleet:
@@ -150,7 +150,7 @@ def cancel(
                     counts_text(states),
                     yes=yes,
                     named="the event id",
-                    path="EVENT_ID",
+                    path="event_id",
                 )
             else:
                 terminal.show(about)
