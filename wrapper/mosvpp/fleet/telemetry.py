@@ -19,7 +19,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeAlias
 
-from sqlalchemy import Connection, Select, and_, func, select, tuple_
+from sqlalchemy import Connection, and_, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mosvpp.errors import RuleError
@@ -316,7 +316,7 @@ def _select(
     metric: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-) -> Select[Any]:
+) -> Any:
     which = (series.c.molecule_id, series.c.device_id, series.c.metric)
     what = (table.c.time, table.c.number, table.c.text, table.c.received_at)
     statement = select(*which, *what).join_from(table, series, table.c.series == series.c.id)

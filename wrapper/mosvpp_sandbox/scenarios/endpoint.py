@@ -98,7 +98,7 @@ def _handler(endpoint: PartnerEndpoint) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name that it has
             pass
 
     return Handler

@@ -140,7 +140,8 @@ class _Player:
         known = self._slots.get(step.event)
         if known is None and None in (step.type, step.starts, step.lasts):
             raise ValueError(f"{self._scenario.name}: a new event needs type, in and for ({step.event})")
-        slot = dict(known or {"event_id": str(uuid5(NAMESPACE_URL, f"{self._scenario.name}/{step.event}"))})
+        new: dict[str, Any] = {"event_id": str(uuid5(NAMESPACE_URL, f"{self._scenario.name}/{step.event}"))}
+        slot = dict(known or new)
         slot |= {"cancelled": False, "event_unit": "kW"}
         if step.type is not None:
             slot |= {"event_type": step.type, "event_quantity": 0}
@@ -244,7 +245,7 @@ class _Player:
         """Tell what has changed: states of events, execution responses, what was given up."""
         names = {id_key(slot["event_id"]): name for name, slot in self._slots.items()}
         for event in self._vpp.control.events(self._vpp.molecule_id):
-            name = names.get(id_key(event["event_id"]), event["event_id"])
+            name = names.get(id_key(event["event_id"]), str(event["event_id"]))
             if self._states.get(name) != event["state"]:
                 self._states[name] = event["state"]
                 self._tell("molecule", f"{name} is {event['state'].replace('_', ' ')}")

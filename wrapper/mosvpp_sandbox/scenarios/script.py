@@ -173,7 +173,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 def named() -> Iterator[Scenario]:
     """Those that come with the sandbox, in the order of their files."""
-    for entry in sorted(files(__package__).iterdir(), key=lambda entry: entry.name):
+    for entry in sorted(files("mosvpp_sandbox.scenarios").iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".yaml"):
             yield _read(entry.name.removesuffix(".yaml")[3:], entry.read_text("utf-8"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from math import ceil, floor, log10
 from typing import NamedTuple
@@ -99,8 +99,7 @@ def curve(event: SettledEvent) -> Curve:
     return Curve(asked, lines, [(y(tick), _kilowatts(tick)) for tick in ticks], _times(moments, x), y(0.0))
 
 
-def _times(moments: Sequence[Moment], x: object) -> list[tuple[float, str]]:
-    assert callable(x)
+def _times(moments: Sequence[Moment], x: Callable[[datetime], float]) -> list[tuple[float, str]]:
     several = [moments[round(part * (len(moments) - 1) / 4)].at for part in range(5)]
     # One day or more: the date is needed as well.
     form = "%H:%M" if several[-1] - several[0] < _DAY else "%d %b %H:%M"
