@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
-from typing import Any
+from heapq import nlargest
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -27,7 +28,18 @@ from .site import Site
 from .site_specs import sites_from
 from .world import World
 
-__all__ = ["Control"]
+__all__ = ["Control", "Span"]
+
+
+class Span(NamedTuple):
+    """When an event was to run and did, in seconds since 1970, what it asked for, and its average so far."""
+
+    start: float
+    end: float
+    began: float | None
+    ended: float | None
+    asked_kw: float
+    delivered_kw: float
 
 
 class Control:
@@ -175,28 +187,59 @@ class Control:
 
     # --- events, commands, telemetry ---
 
-    def events(self, molecule_id: str | None = None, *, limit: int = 200) -> list[dict[str, Any]]:
-        """The newest events of a site, or of all; each says of which site it is."""
-        return self._newest(molecule_id, limit, lambda site: [*site.all_events()])
+    def events(
+        self, molecule_id: str | None = None, *, limit: int = 200, settle: bool = True
+    ) -> list[dict[str, Any]]:
+        """The newest events of a site, or of all; each says of which site it is.
 
-    def commands(self, molecule_id: str | None = None, *, limit: int = 200) -> list[dict[str, Any]]:
+        Without `settle` sites are left as they last stepped, at most a push ago: for those who ask often.
+        """
+        return self._newest(molecule_id, limit, settle, lambda site: [*site.all_events()])
+
+    def commands(
+        self, molecule_id: str | None = None, *, limit: int = 200, settle: bool = True
+    ) -> list[dict[str, Any]]:
         """The newest site commands of a site, or of all."""
-        return self._newest(molecule_id, limit, lambda site: [*site.commands])
+        return self._newest(molecule_id, limit, settle, lambda site: [*site.commands])
+
+    def counts(self, molecule_id: str | None = None) -> tuple[int, int]:
+        """How many events and commands there are, at a site or in all."""
+        with self._world.lock:
+            sites = self._world.sites
+            chosen = [sites[molecule_id]] if molecule_id is not None else list(sites.values())
+            events = sum(1 for site in chosen for _ in site.all_events())
+            return events, sum(1 for site in chosen for _ in site.commands)
+
+    def spans(self) -> list[Span]:
+        """All events of all sites, as little of them as their power over time needs."""
+        with self._world.lock:
+            return [
+                Span(
+                    event.start.timestamp(),
+                    event.end.timestamp(),
+                    None if event.began_at is None else event.began_at.timestamp(),
+                    None if event.ended_at is None else event.ended_at.timestamp(),
+                    event.power_kw,
+                    sum(event.average_kw().values()),
+                )
+                for site in self._world.sites.values()
+                for event in site.all_events()
+            ]
 
     def _newest(
-        self, molecule_id: str | None, limit: int, items: Callable[[Site], Sequence[Any]]
+        self, molecule_id: str | None, limit: int, settle: bool, items: Callable[[Site], Sequence[Any]]
     ) -> list[dict[str, Any]]:
         if molecule_id is not None:
             self._world.require(molecule_id)
             self._world.at_site(molecule_id, lambda *_: None)
-        else:
+        elif settle:
             self._settle()
         with self._world.lock:
             sites = self._world.sites
             chosen = [sites[molecule_id]] if molecule_id is not None else list(sites.values())
             found = [(item, site.molecule_id) for site in chosen for item in items(site)]
-            found.sort(key=lambda pair: pair[0].asked_at, reverse=True)
-            return [{"molecule_id": site_id, **item.as_json()} for item, site_id in found[:limit]]
+            newest = nlargest(limit, found, key=lambda pair: pair[0].asked_at)
+            return [{"molecule_id": site_id, **item.as_json()} for item, site_id in newest]
 
     def _settle(self) -> None:
         """Let the sites live up to now where something is under way."""

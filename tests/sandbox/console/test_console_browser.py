@@ -243,7 +243,7 @@ def shown() -> Iterator[Sandbox]:
     clock = ManualClock(NOON)
     with (
         Receiver() as receiver,
-        Sandbox(clock=clock, sites=30, seed=7, data_push_url=receiver.url) as vpp,
+        Sandbox(clock=clock, sites=30, seed=7, data_push_url=receiver.url, push_every=5 * MINUTE) as vpp,
         Client(vpp.api_key, base_url=vpp.url, allow_live=True) as client,
     ):
         sites = list(vpp.sites)

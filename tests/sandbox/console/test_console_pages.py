@@ -193,6 +193,7 @@ def test_the_power_of_all_sites_is_the_sum_of_their_events(console: Any) -> None
         console.site = site
         console.dispatch(event_quantity="1", lasts="30")
     console.clock.advance(minutes=10)
+    console.vpp._world.advance()
     told = json.loads(console.page("/console/chart?window=1h"))
     asked, given = (one["values"] for one in told["series"])
     now = next(index for index, at in enumerate(told["at"]) if at > told["now"]) - 1

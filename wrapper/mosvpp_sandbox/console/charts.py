@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mosvpp_sandbox.control import Control
+from mosvpp_sandbox.control import Control, Span
 from mosvpp_sandbox.records import POWER
 
 from . import wording
@@ -37,24 +37,21 @@ def of_site(control: Control, molecule_id: str, columns: Sequence[str], shown: W
     return _chart([at[group[-1]] for group in groups], series, shown)
 
 
-def of_events(events: Sequence[Mapping[str, Any]], shown: Window) -> dict[str, Any]:
+def of_events(events: Iterable[Span], shown: Window) -> dict[str, Any]:
     """What all sites were asked for, and what they delivered: of each event its average up to now."""
     begin, end, now = (one.timestamp() for one in (shown.begin, shown.end, shown.now))
     step = (end - begin) / POINTS
     asked, given = [0.0] * (POINTS + 2), [0.0] * (POINTS + 2)
 
-    def add(into: list[float], power: float, start: str, stop: float) -> None:
-        first = min(POINTS + 1, max(0, -int((begin - wording.instant(start).timestamp()) // step)))
-        last = min(POINTS + 1, max(0, -int((begin - stop) // step)))
+    def add(into: list[float], power: float, start: float, stop: float) -> None:
+        first, last = (min(POINTS + 1, max(0, -int((begin - one) // step))) for one in (start, stop))
         into[first] += power
         into[max(first, last)] -= power
 
     for one in events:
-        ended = one["ended_at"] and wording.instant(one["ended_at"]).timestamp()
-        stop = wording.instant(one["end"]).timestamp()
-        add(asked, one["power_kw"], one["start"], min(stop, ended or stop))
-        if one["began_at"] and one["delivered_kw"] is not None:
-            add(given, one["delivered_kw"], one["began_at"], ended or now + 2 * step)
+        add(asked, one.asked_kw, one.start, min(one.end, one.ended or one.end))
+        if one.began is not None:
+            add(given, one.delivered_kw, one.began, one.ended or now + 2 * step)
     at = [begin + step * index for index in range(POINTS + 1)]
     sums = [_summed(asked), _summed(given)]
     delivered = [value if instant <= now else None for instant, value in zip(at, sums[1], strict=True)]

@@ -22,7 +22,7 @@ _SITES = 25
 _LANES = 15
 _EVENTS = 25
 _ROWS = 40
-_ALL = 20_000
+_NEWEST = 300  # events, and commands, that can be paged through
 # What may be asked for beside a single operation; "" is that of a path that nobody knows.
 _OPERATIONS: Mapping[str, list[str | None]] = {
     "": [None],
@@ -100,25 +100,27 @@ class Pages:
 
     def fleet_chart(self, request: Request) -> Response:
         """Requested and delivered power of all sites."""
-        told = charts.of_events(self._control.events(limit=_ALL), self._window(request))
+        told = charts.of_events(self._control.spans(), self._window(request))
         return answers.json(msgspec.json.encode(told))
 
     def _timeline(self, request: Request, molecule_id: str | None) -> dict[str, Any]:
-        events = self._control.events(molecule_id, limit=_ALL)
-        commands = self._control.commands(molecule_id, limit=_ALL)
+        events = self._control.events(molecule_id, limit=_NEWEST, settle=False)
+        commands = self._control.commands(molecule_id, limit=_NEWEST, settle=False)
+        events_found, commands_found = self._control.counts(molecule_id)
         shown, number = self._window(request), _page_number(request)
         found = lanes(events, commands, shown)
-        pages = max(1, -(-max(len(found), len(events)) // _LANES))
+        pages = max(1, -(-len(found) // _LANES), -(-max(len(events), len(commands)) // _EVENTS))
         listed = _place(events, number, _EVENTS)
         return {
             "lanes": _place(found, number, _LANES),
             "lanes_found": len(found),
+            "newest": _NEWEST,
             "shown": shown,
             "windows": list(WINDOWS),
             "events": listed,
-            "events_found": len(events),
+            "events_found": events_found,
             "commands": _place(commands, number, _EVENTS),
-            "commands_found": len(commands),
+            "commands_found": commands_found,
             "page": number,
             "pages": pages,
             "only": molecule_id,
