@@ -354,7 +354,7 @@ def _conditions(chosen: Chosen) -> Iterator[list[Any]]:
     """What is chosen, in SQL; in several parts where there are many sites."""
     d = dispatches.c
     event_id, molecule_ids = chosen.get("event_id"), chosen.get("molecule_ids")
-    given = {
+    given: dict[str, Callable[[Any], Any]] = {
         "mode": lambda mode: d.mode == mode,
         "plan": lambda plan: d.plan == plan,
         "ends_after": lambda when: d.end_at > to_microseconds(when),
