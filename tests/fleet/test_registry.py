@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manual_clock import START, ManualClock
-from mosvpp import Client, errors
+from mosvpp import Client, errors, kW, w
 from mosvpp._answers import Answer
 from mosvpp.fleet.registry import DeviceRegistry
 from mosvpp.models import Device, DeviceList, DeviceType
@@ -159,3 +159,32 @@ def test_the_history_leads_to_the_present(
                 replayed[change.device_id] = change.after
         present = registry.devices(SITE) or ()
     assert replayed == {device.device_id: device for device in present}
+
+
+def test_a_plan_is_told_devices_and_ratings(registry: DeviceRegistry) -> None:
+    """Ids are compared without their case, as journals do, and given back as they were asked for."""
+    registry.note(reported(device("20000"), device("10000")))
+    registry.note(reported(site="empty"))
+    registry.declare_ratings({SITE.upper(): 5 * kW, "rated": 4800 * w})
+    facts = registry.facts([SITE.upper(), "empty", "rated", "stranger"])
+    assert list(facts) == [SITE.upper(), "empty", "rated"]
+    known = facts[SITE.upper()]
+    assert known.devices is not None
+    assert [one.device_id for one in known.devices] == ["20000", "10000"]
+    assert known.rating == 5 * kW
+    assert (facts["empty"].devices, facts["empty"].rating) == ((), None)
+    assert (facts["rated"].devices, facts["rated"].rating) == (None, 4800 * w)
+
+
+def test_a_rating_is_replaced_and_forgotten(registry: DeviceRegistry) -> None:
+    registry.declare_ratings({"A": 5 * kW, "b": 1 * kW})
+    registry.declare_ratings({"a": 0.1 * kW, "B": None})
+    assert registry.ratings() == {"a": 0.1 * kW}
+    with pytest.raises(errors.RuleError):
+        registry.declare_ratings({"c": 5})  # type: ignore[dict-item]
+
+
+def test_facts_of_many_sites(registry: DeviceRegistry) -> None:
+    several = [f"site-{number}" for number in range(1_200)]
+    registry.declare_ratings(dict.fromkeys(several, 1 * kW))
+    assert list(registry.facts(several)) == several

@@ -21,7 +21,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
-    Double,
     Integer,
     MetaData,
     Table,
@@ -38,7 +37,7 @@ from mosvpp.errors import MosVPPError
 from mosvpp.models import Device, DeviceList, DeviceType
 from mosvpp.store import Database, Schema
 from mosvpp.times import from_microseconds, to_microseconds
-from mosvpp.units import Power, power_of, w
+from mosvpp.units import Power, power_of
 
 from .sites import SiteFacts
 
@@ -80,7 +79,7 @@ _ratings = Table(
     "mosvpp_site_ratings",
     _tables,
     Column("site_key", Text, primary_key=True),  # without its case, since a person wrote it
-    Column("watts", Double, nullable=False),
+    Column("power", Text, nullable=False),  # as it was written: `5.0 kW`
     sqlite_with_rowid=False,
 )
 _SCHEMA = Schema("registry", _tables)
@@ -210,7 +209,7 @@ class DeviceRegistry:
         """
         keys = [molecule_id.lower() for molecule_id in ratings]
         rows = [
-            {"site_key": molecule_id.lower(), "watts": power_of(power, path=molecule_id).watts}
+            {"site_key": molecule_id.lower(), "power": _written(power_of(power, path=molecule_id))}
             for molecule_id, power in ratings.items()
             if power is not None
         ]
@@ -228,7 +227,7 @@ class DeviceRegistry:
         """Every rating that was declared, by the id of its site in lower case."""
         with self._database.read() as connection:
             rows = connection.execute(select(_ratings).order_by(_ratings.c.site_key)).all()
-        return {row.site_key: row.watts * w for row in rows}
+        return {row.site_key: _power(row.power) for row in rows}
 
     def facts(self, molecule_ids: Sequence[str]) -> dict[str, SiteFacts]:
         """What is known of those sites, for `plan_dispatch(…, registry=registry)`; others are missing."""
@@ -269,7 +268,7 @@ def _facts(connection: Connection, molecule_ids: Sequence[str]) -> Iterator[tupl
     for row in connection.execute(listed.order_by(_devices.c.molecule_id, _devices.c.position)):
         devices[row.molecule_id.lower()].append(_device(row.device))
     rated = select(_ratings).where(_ratings.c.site_key.in_(keys))
-    ratings = {row.site_key: row.watts * w for row in connection.execute(rated)}
+    ratings = {row.site_key: _power(row.power) for row in connection.execute(rated)}
     for key, molecule_id in keys.items():
         if key in devices or key in ratings:
             known = tuple(devices[key]) if key in devices else None
@@ -339,6 +338,15 @@ def _row(change: DeviceChange) -> dict[str, Any]:
         "before": None if change.before is None else _text(change.before),
         "after": None if change.after is None else _text(change.after),
     }
+
+
+def _written(power: Power) -> str:
+    return f"{power.value!r} {power.unit}"
+
+
+def _power(text: str) -> Power:
+    value, _, unit = text.partition(" ")
+    return Power(float(value), unit)
 
 
 def _text(device: Device) -> str:
