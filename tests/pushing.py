@@ -124,7 +124,8 @@ def stored_numbers(url: str) -> Counter[int]:
 
 def lost(acknowledged: set[int], url: str) -> set[int]:
     """What was acknowledged and is not there."""
-    return acknowledged - set(stored_numbers(url))
+    before = set(acknowledged)  # who pushes on adds to it
+    return before - set(stored_numbers(url))
 
 
 def doubled(url: str) -> list[int]:

@@ -52,7 +52,7 @@ def test_sqlite_on_a_full_disk(tmp_path: Path, small_disk: SmallDisk) -> None:
             small_disk.empty()
         sender.wait_for(100)
         assert not receiver.has_ended()
-        insist_that_all_is_there(sender, store)
+    insist_that_all_is_there(sender, store)
 
 
 @needs_linux

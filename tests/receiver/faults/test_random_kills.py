@@ -10,8 +10,10 @@ from collections import Counter
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import pytest
+
 from mosvpp.receiver import SqlInbox
-from not_run import ALL
+from not_run import ALL, needs_all
 from pushing import Pushing, doubled, lost
 from serving import PROGRAMS, Program, Serving
 
@@ -19,6 +21,7 @@ PATIENCE_S = 120  # only a failing test waits so long
 ROUNDS = 10 if ALL else 1
 
 
+@pytest.mark.parametrize("store_url", [pytest.param("sqlite", marks=needs_all), "postgresql"], indirect=True)
 def test_receivers_and_workers_are_killed_and_each_delivery_has_one_effect(
     tmp_path: Path, store_url: str
 ) -> None:
