@@ -59,6 +59,41 @@ def test_what_is_committed_is_there_and_what_fails_is_not(database: Database) ->
     assert names(database) == ["a"]
 
 
+def test_a_line_keeps_its_connection_and_leaves_nothing_open_when_work_fails(database: Database) -> None:
+    line = database.line()
+
+    def add(connection: Connection, name: str) -> object:
+        connection.execute(insert(THINGS).values(name=name))
+        return connection.connection.driver_connection
+
+    assert line.commit(lambda c: add(c, "a")) is line.commit(lambda c: add(c, "b"))
+    at_once = line.commit(lambda c: add(c, "c"), in_one_statement=True)
+    assert line.commit(lambda c: add(c, "d"), in_one_statement=True) is at_once
+    assert names(database) == ["a", "b", "c", "d"]  # seen by another connection, so committed
+    for in_one_statement in (False, True):
+        with pytest.raises(StoreError):
+            line.commit(lambda c: add(c, "a"), in_one_statement=in_one_statement)
+        line.commit(lambda c: add(c, f"after {in_one_statement}"), in_one_statement=in_one_statement)  # noqa: B023
+    assert names(database) == ["a", "after False", "after True", "b", "c", "d"]
+    line.close()
+
+
+@pytest.mark.parametrize("in_one_statement", [False, True])
+def test_a_line_that_was_cut_is_replaced(postgresql: PostgresServer, in_one_statement: bool) -> None:
+    database = Database(postgresql.url(), FIRST)
+    database.open()
+    line = database.line()
+
+    def pid(connection: Connection) -> int:
+        return int(connection.scalar(select(func.pg_backend_pid())) or 0)
+
+    before = line.commit(pid, in_one_statement=in_one_statement)
+    postgresql.execute(f"SELECT pg_terminate_backend({before}, 30000)")
+    assert line.commit(pid, in_one_statement=in_one_statement) != before
+    line.close()
+    database.close()
+
+
 def test_errors_of_the_database_are_ours_and_show_no_values(database: Database) -> None:
     def twice(connection: Connection) -> None:
         for _ in range(2):
