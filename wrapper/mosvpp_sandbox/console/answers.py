@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STATIC", "file", "json", "page", "problem", "stream_headers"]
 
+_HOME = "mosvpp_sandbox.console"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -70,7 +71,7 @@ def stream_headers() -> dict[str, str]:
 
 @cache
 def _bytes(name: str) -> bytes:
-    return files(__package__).joinpath("static", *name.split("/")).read_bytes()
+    return files(_HOME).joinpath("static", *name.split("/")).read_bytes()
 
 
 @cache
@@ -78,7 +79,7 @@ def _environment() -> Environment:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(__package__, "templates"),
+        loader=jinja2.PackageLoader(_HOME, "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
