@@ -403,7 +403,7 @@ def test_stop_cancels_all_that_is_live(run: Run, planned: Callable[..., str], ga
     refuse(gateway, "drop", *SITES[:3], times=1)
     some = run("fleet", "stop", "--site", SITES[5], "--yes")
     assert some.code == Exit.OK
-    assert "1 confirmed stopped, with 1 requests." in some.out
+    assert "1 confirmed stopped, with 1 request." in some.out
     ran = run("fleet", "stop", "--all", "--yes", "--json")
     assert ran.code == Exit.OK
     assert ran.json["stopped"] == 5

@@ -92,7 +92,7 @@ def test_strangers_and_dead_letters_are_told(run: Run, event: EventSlot) -> None
     assert ran.code == Exit.OK
     assert "a report on" in ran.err
     assert "nobody" in ran.err
-    assert "1 results belong to nothing" in ran.out
+    assert "1 result of no event in the journal" in ran.out
     assert "1 with the dead letters" in ran.out
 
 

@@ -69,7 +69,9 @@ def devices(
             ratings = {line.molecule_id: line.rating for line in lines if line.rating is not None}
             registry.declare_ratings(ratings)
             if ratings:
-                terminal.show(f"{len(ratings):,} ratings kept.")
+                from .fleet_tables import several
+
+                terminal.show(f"{several(len(ratings), 'rating')} kept.")
         if history:
             _show_history(terminal, registry, site, limit)
         listed = site or ([line.molecule_id for line in lines] if lines is not None else None)
@@ -95,6 +97,7 @@ def _sync(
     concurrency: int,
     limit: int,
 ) -> None:
+    from .fleet_tables import several
     from .inbox_progress import progress
 
     if not wanted:
@@ -108,7 +111,7 @@ def _sync(
         done = registry.sync(wanted, client, concurrency=concurrency, on_progress=show)
     found = f"{done.synced:,} of {len(wanted):,} sites answered"
     terminal.show(
-        f"{found}, {len(done.changes):,} changes." if done.changes else f"{found}, nothing changed."
+        f"{found}, {several(len(done.changes), 'change')}." if done.changes else f"{found}, nothing changed."
     )
     if done.changes:
         terminal.show("", *_changes_lines(done.changes, limit))

@@ -49,6 +49,7 @@ def follow(
 
     from .arguments import naming
     from .fleet_progress import status_shown
+    from .fleet_tables import several
     from .inbox_store import opened
 
     terminal = Terminal(as_json=as_json)
@@ -64,10 +65,10 @@ def follow(
         dead = sum(left.dead for left in source.backlog().values())
     terminal.show(f"{_words(followed)}.")
     if followed.strangers:
-        terminal.show(f"{followed.strangers:,} results belong to nothing in the journal.", style="yellow")
+        terminal.show(f"{several(followed.strangers, 'result')} of no event in the journal.", style="yellow")
     if followed.conflicts:
         terminal.show(
-            f"{followed.conflicts:,} conflicts: `mosvpp fleet status --state conflict` lists them.",
+            f"{several(followed.conflicts, 'conflict')}: `mosvpp fleet status --state conflict` lists them.",
             style="red",
         )
     if dead:
@@ -107,7 +108,10 @@ async def _until_told(inbox: Inbox, followed: Followed, show: Callable[[str], No
 
 
 def _words(followed: Followed) -> str:
-    return f"{followed.reports:,} reports and {followed.pushes:,} pushes taken"
+    from .fleet_tables import several
+
+    pushes = f"{followed.pushes:,} push{'' if followed.pushes == 1 else 'es'}"
+    return f"{several(followed.reports, 'report')} and {pushes} taken"
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def run(
     from .connection import Connection
     from .consent import insist_on_live, insist_on_yes
     from .fleet_progress import outcomes_shown
-    from .fleet_tables import findings_lines, plan_table
+    from .fleet_tables import findings_lines, plan_table, several
     from .outcomes import heading
 
     terminal = Terminal(as_json=as_json)
@@ -73,7 +73,7 @@ def run(
         opened_journal(store, must_exist=False) as journal,
         fleet_at(connection, journal, terminal, allow_live=is_live, concurrency=concurrency) as fleet,
     ):
-        about = heading(f"run, {made.mode.value}", f"{len(made):,} sites", connection)
+        about = heading(f"run, {made.mode.value}", several(len(made), "site"), connection)
         if is_live:
             details = (plan_table(made), "", *findings_lines(made.findings))
             insist_on_yes(
@@ -119,7 +119,7 @@ def cancel(
     from .connection import Connection
     from .consent import insist_on_live, insist_on_yes
     from .fleet_progress import outcomes_shown
-    from .fleet_tables import counts_text
+    from .fleet_tables import counts_text, several
     from .outcomes import heading
 
     terminal = Terminal(as_json=as_json)
@@ -141,7 +141,7 @@ def cancel(
             insist_on_live("this event is live", live=live)
         with fleet_at(connection, journal, terminal, allow_live=is_live, concurrency=concurrency) as fleet:
             mode = "live" if is_live else "test"
-            about = heading(f"cancel, {mode}", f"{states.total():,} sites", connection)
+            about = heading(f"cancel, {mode}", several(states.total(), "site"), connection)
             if is_live:
                 insist_on_yes(
                     terminal,
@@ -236,11 +236,13 @@ def _end(
 
 def _sent_words(done: Execution) -> str:
     """`500 sites in 5.1 s: 480 accepted, 12 rejected, 8 unknown`."""
+    from .fleet_tables import several
+
     total, seconds = done.counts.total(), done.took.total_seconds()
     if not total:
         return "Nothing was left to send."
     parts = ", ".join(f"{count:,} {_COUNTED.get(name, name)}" for name, count in sorted(done.counts.items()))
-    return f"{total:,} {'site' if total == 1 else 'sites'} in {seconds:,.1f} s: {parts}"
+    return f"{several(total, 'site')} in {seconds:,.1f} s: {parts}"
 
 
 _COUNTED = {

@@ -50,6 +50,7 @@ def stop(
     """
     from .connection import Connection
     from .fleet_progress import status_shown
+    from .fleet_tables import several
     from .outcomes import heading
 
     terminal = Terminal(as_json=as_json)
@@ -67,7 +68,7 @@ def stop(
         if not open_now:
             terminal.show("Nothing live may be running.", style="green")
         else:
-            count = f"{len({one.molecule_id for one in open_now}):,} sites"
+            count = several(len({one.molecule_id for one in open_now}), "site")
             _insist(terminal, heading("stop, live", count, connection), open_now, yes=yes)
         # Also where nothing was found: what a plan has not sent yet must not leave any more.
         with status_shown(terminal, "stopping") as show:
@@ -86,7 +87,7 @@ class _Told:
         self._show = show
         self._total = len(targets)
         end = max(((one.sent_slot or one.slot).end for one in targets), default=None)
-        self._until = "" if end is None else f" until {end:%Y-%m-%d %H:%M} UTC"
+        self._until = "" if end is None else f"goes on until {end:%H:%M} UTC, "
         self._stopped: set[tuple[str, str]] = set()
         self.requests = 0
 
@@ -96,12 +97,14 @@ class _Told:
         return len(self._stopped)
 
     def __call__(self, outcome: SiteOutcome) -> None:
+        from .fleet_tables import several
+
         self.requests += 1
         if outcome.verdict == "accepted":
             self._stopped.add((outcome.molecule_id, outcome.event_id))
         self._show(
-            f"{self.stopped:,} of {self._total:,} confirmed stopped, {self.requests:,} requests;"
-            f" going on{self._until}, Ctrl-C ends it"
+            f"{self.stopped:,} of {self._total:,} confirmed stopped, {several(self.requests, 'request')};"
+            f" {self._until}Ctrl-C ends it"
         )
 
 
@@ -135,16 +138,16 @@ def _end(
     terminal: Terminal, journal: Journal, site: list[str] | None, told: _Told, done: Stopping | None
 ) -> NoReturn:
     """Say what is stopped, and list what is not known to be."""
-    from .fleet_tables import dispatch_object, dispatches_table
+    from .fleet_tables import dispatch_object, dispatches_table, several
 
     if done is None:
         terminal.warn("ended by Ctrl-C; run it again to go on")
         left = _may_run(journal, site)
-        terminal.show(f"{told.stopped:,} confirmed stopped, with {told.requests:,} requests.")
+        terminal.show(f"{told.stopped:,} confirmed stopped, with {several(told.requests, 'request')}.")
     else:
         left = list(journal.known((event_id, site_id) for site_id, event_id in done.not_confirmed))
         never = f", {done.withdrawn:,} never sent, and not sent any more" if done.withdrawn else ""
-        terminal.show(f"{done.stopped:,} confirmed stopped{never}, with {done.requests:,} requests.")
+        terminal.show(f"{done.stopped:,} confirmed stopped{never}, with {several(done.requests, 'request')}.")
     if left:
         terminal.show(
             Text(f"\nNOT confirmed stopped: {len(left):,}", style="bold red"),

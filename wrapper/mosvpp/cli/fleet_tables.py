@@ -29,6 +29,7 @@ __all__ = [
     "dispatches_table",
     "findings_lines",
     "plan_table",
+    "several",
     "state_text",
 ]
 
@@ -71,6 +72,11 @@ def command_words(text: str) -> str:
     for python, command in _WORDS.items():
         text = text.replace(python, command)
     return text
+
+
+def several(count: int, word: str) -> str:
+    """`1 request`, `1,200 requests`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 # --- plans
@@ -123,7 +129,7 @@ def findings_lines(findings: Sequence[Finding]) -> Iterator[RenderableType]:
         if one.molecule_ids:
             shown = ", ".join(map(plain, one.molecule_ids[:3]))
             more = len(one.molecule_ids) - 3
-            count = f"{len(one.molecule_ids):,} {'site' if len(one.molecule_ids) == 1 else 'sites'}"
+            count = several(len(one.molecule_ids), "site")
             said.append(f"\n{count}: {shown}{f' and {more:,} more' if more > 0 else ''}", style="dim")
         made.add_row(Text(one.level, style="bold red" if one.level == "error" else "yellow"), said)
     yield made
@@ -147,11 +153,11 @@ def counts_text(counts: Mapping[State, int]) -> Text:
     return Text(" · ", style="dim").join(parts)
 
 
-def dispatches_table(several: Iterable[Dispatch]) -> Table:
+def dispatches_table(found: Iterable[Dispatch]) -> Table:
     """Sites with their state, and what was said last of each."""
     made = table("site", "state", "said last")
     made.columns[0].no_wrap = made.columns[1].no_wrap = True
-    for one in several:
+    for one in found:
         made.add_row(plain(one.molecule_id), state_text(one.state), Text(_said(one) or "–", style="dim"))
     return made
 
@@ -161,9 +167,9 @@ def advised(one: Dispatch, now: datetime) -> str:
     return command_words(one.advice(now))
 
 
-def advice_lines(several: Iterable[Dispatch], now: datetime) -> Iterator[RenderableType]:
+def advice_lines(found: Iterable[Dispatch], now: datetime) -> Iterator[RenderableType]:
     """What can be done, and for how many sites."""
-    counts = Counter((one.state, advised(one, now)) for one in several)
+    counts = Counter((one.state, advised(one, now)) for one in found)
     made = Table.grid(padding=(0, 2))
     made.add_column(justify="right", no_wrap=True)
     made.add_column(overflow="fold")
