@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, select, tuple_, update
 
 from mosvpp.errors import RuleError
 from mosvpp.ids import id_key
@@ -94,6 +94,17 @@ def site_key(molecule_id: str) -> str:
 
 # --- what is wanted
 
+_INTO = (
+    "INSERT INTO mosvpp_dispatches (event_key, site_key, event_id, molecule_id, mode, plan, slot, start_at, "
+    "end_at, newest, holder, may_send, is_cancelled, is_open) VALUES "
+)
+_WANTED = {
+    # Two programs may record one plan at the same time.
+    "sqlite": _INTO + "(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 1, 0, 1) ON CONFLICT DO NOTHING",
+    "postgresql": _INTO + "(%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, TRUE, FALSE, TRUE) "
+    "ON CONFLICT DO NOTHING",
+}
+
 
 def record(
     connection: Connection,
@@ -113,25 +124,17 @@ def record(
     known = {(row.event_key, row.site_key): row for row in found}
     new, changed = [], []
     for one, key, text in zip(wanted, keys, slot_texts, strict=True):
-        slot = one.slot
-        version = {
-            "plan": plan,
-            "slot": text,
-            "start_at": to_microseconds(slot.start),
-            "end_at": to_microseconds(slot.end),
-            "may_send": True,
-            "is_open": True,
-        }
+        start_at, end_at = to_microseconds(one.slot.start), to_microseconds(one.slot.end)
         row = known.get(key)
         if row is None:
-            names = {"event_key": key[0], "site_key": key[1], "event_id": slot.event_id}
-            guards = {"newest": 0, "holder": 0, "is_cancelled": False}
-            new.append({**names, "molecule_id": one.molecule_id, "mode": mode.value, **guards, **version})
+            names = (*key, one.slot.event_id, one.molecule_id, mode.value)
+            new.append((*names, plan, text, start_at, end_at))
         elif row.plan != plan:
             _insist_on_new_version(row, one, mode, update_sent=update_sent)
-            changed.append({"number": row.id, **version})
+            version = {"plan": plan, "slot": text, "start_at": start_at, "end_at": end_at}
+            changed.append({"number": row.id, **version, "may_send": True, "is_open": True})
     if new:
-        connection.execute(insert(dispatches), new)
+        connection.exec_driver_sql(_WANTED[connection.dialect.name], new)
     if changed:
         connection.execute(update(dispatches).where(d.id == bindparam("number")), changed)
 
