@@ -211,7 +211,7 @@ class Control:
             return events, sum(1 for site in chosen for _ in site.commands)
 
     def spans(self) -> list[Span]:
-        """All events of all sites, as little of them as their power over time needs."""
+        """Of all events that move devices (not of rehearsals) what their power over time needs."""
         with self._world.lock:
             return [
                 Span(
@@ -223,7 +223,7 @@ class Control:
                     sum(event.average_kw().values()),
                 )
                 for site in self._world.sites.values()
-                for event in site.all_events()
+                for event in site.events["live"]
             ]
 
     def _newest(

@@ -192,6 +192,7 @@ def test_the_power_of_all_sites_is_the_sum_of_their_events(console: Any) -> None
     for site in list(console.vpp.sites)[:2]:
         console.site = site
         console.dispatch(event_quantity="1", lasts="30")
+        console.dispatch(event_quantity="1", mode="test")
     console.clock.advance(minutes=10)
     console.vpp._world.advance()
     told = json.loads(console.page("/console/chart?window=1h"))
