@@ -29,7 +29,7 @@ from mosvpp.errors import RuleError, StoreError
 from mosvpp.events import DataPush, ExecutionReport
 from mosvpp.receiver import SqlInbox
 from mosvpp.receiver._forward_store import Horizon
-from mosvpp.receiver._storing import rows_of, store_rows
+from mosvpp.receiver._storing import row_of, store_rows
 from mosvpp.receiver._tables import SCHEMA
 from mosvpp.receiver.forwarding import Forwarded, Forwarder, event_of, forget, forward, progress, subject_of
 from mosvpp.store import Database
@@ -182,9 +182,9 @@ def test_what_commits_late_is_not_passed_over(postgresql: PostgresServer) -> Non
     database.open()
     horizon = Horizon(database)
     with database.write() as slow:
-        store_rows(slow, rows_of([new(push_body(1))]))
+        store_rows(slow, [row_of(new(push_body(1)))])
         with database.write() as fast:
-            store_rows(fast, rows_of([new(push_body(2))]))
+            store_rows(fast, [row_of(new(push_body(2)))])
         with database.read() as connection:
             seen = connection.scalars(text("SELECT seq FROM mosvpp_deliveries")).all()
         assert len(seen) == 1  # who went on from here would never see the other one
@@ -205,7 +205,7 @@ def test_who_only_reads_or_writes_elsewhere_holds_nothing_up(postgresql: Postgre
     database.open()
     other.open()
     with other.write() as writing, database.read() as reading:
-        store_rows(writing, rows_of([new(push_body(9))]))
+        store_rows(writing, [row_of(new(push_body(9)))])
         reading.execute(text("SELECT count(*) FROM mosvpp_deliveries"))
         assert Horizon(database).advance() == 1
     database.close()
