@@ -36,6 +36,8 @@ def test_sqlite_that_may_grow_no_more(tmp_path: Path) -> None:
         sender.wait_for_answer(503)
         sender.wait_for_answer(503)
         receiver.stop()
+        assert "disk is full" in receiver.said()
+        assert "Traceback" not in receiver.said(), "the log may be on that disk as well"
         assert lost(set(sender.acknowledged), store) == set()
         receiver.start(pages=None)  # there is room again
         sender.wait_for(100)

@@ -44,5 +44,14 @@ def keep_stranger(inbox: Inbox, stranger: Stranger) -> Answer:
 
 def not_stored(reason: str, error: BaseException | None) -> Answer:
     """The answer where the store failed."""
-    _log.error("a delivery could not be stored (%s)", reason, extra={"reason": reason}, exc_info=error)
+    said = "" if error is None else f": {error}"
+    # Where the store is away there is a line for each delivery, not a page: the log may be on the full disk.
+    is_known = isinstance(error, StoreError) and error.reason != "failed"
+    _log.error(
+        "a delivery could not be stored (%s)%s",
+        reason,
+        said,
+        extra={"reason": reason},
+        exc_info=None if is_known else error,
+    )
     return answer("store", count_as=f"store_{reason}")
