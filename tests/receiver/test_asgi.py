@@ -179,6 +179,24 @@ def test_who_goes_early_is_stored_nothing_of(make_inbox: InboxFactory) -> None:
     assert list(inbox.find()) == []
 
 
+def test_a_server_may_refuse_an_answer_to_who_has_gone_and_to_nobody_else(make_inbox: InboxFactory) -> None:
+    app = mounted(make_inbox())
+    scope = {"type": "http", "method": "POST", "path": "/data-push", "headers": HEADERS, "client": None}
+
+    async def send(_message: Any) -> None:
+        raise BrokenPipeError
+
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def there() -> dict[str, Any]:
+        return {"type": "http.request", "body": push_body()}
+
+    asyncio.run(app({**scope}, gone, send))
+    with pytest.raises(BrokenPipeError):
+        asyncio.run(app({**scope}, there, send))
+
+
 def test_a_request_that_is_cancelled_is_cancelled(make_inbox: InboxFactory) -> None:
     app = mounted(make_inbox())
 
