@@ -252,5 +252,7 @@ def test_devices_say_what_is_missing(run: Run, closed_port: int, vpp: Sandbox) -
     assert "--sites FILE or --site ID" in ran.words
     ran = run("fleet", "devices", "--sync", "--site", "a", "--base-url", nobody)
     assert ran.code == Exit.UNREACHABLE
+    ran = run("fleet", "devices", "--sync", "--site", "a", "--base-url", vpp.url)
+    assert ran.code == Exit.NO  # it was answered: there is no such site
     assert "No site was asked yet" in run("fleet", "devices").words
     assert run("fleet", "devices", "--sync", "--history").code == Exit.NOT_SENT

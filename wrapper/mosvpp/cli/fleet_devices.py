@@ -15,7 +15,7 @@ import typer
 from mosvpp.errors import RuleError
 
 from . import options
-from .exits import Exit
+from .exits import Exit, exit_for
 from .fleet_sites import read_sites
 from .fleet_store import SiteIds, Store, opened_registry
 from .terminal import Terminal, described, plain
@@ -116,9 +116,11 @@ def _sync(
     if done.changes:
         terminal.show("", *_changes_lines(done.changes, limit))
     _show_failures(terminal, done, limit)
-    code = Exit.PARTLY if done.synced else Exit.UNREACHABLE
+    code = Exit.OK
+    if done.failed:
+        code = Exit.PARTLY if done.synced else exit_for(next(iter(done.failed.values())))
     terminal.finish(
-        code if done.failed else Exit.OK,
+        code,
         synced=done.synced,
         changes=[json.loads(change.to_json()) for change in done.changes],
         failed={site: described(error) for site, error in done.failed.items()},
