@@ -100,8 +100,15 @@
       const found = document.getElementById(id);
       if (found) found.open = true;
     }
-    if (event.detail.target.id === "exchange") event.detail.target.focus({ preventScroll: false });
+    if (event.detail.target.id === "exchange") reach(event.detail.target);
   });
+
+  // Who chose a line reads on beside it; on a phone, below it.
+  function reach(part) {
+    part.focus({ preventScroll: true });
+    const { top } = part.getBoundingClientRect();
+    if (top < 0 || top > innerHeight / 2) part.scrollIntoView({ block: "start" });
+  }
 
   // --- what is told to people ---
 
@@ -111,7 +118,7 @@
       const told = document.createElement("p");
       told.textContent = sentence;
       place.append(told);
-      setTimeout(() => told.remove(), 6000);
+      setTimeout(() => told.remove(), 5000);
     }
     while (place.children.length > 3) place.firstElementChild.remove();
   }
