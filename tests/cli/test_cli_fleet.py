@@ -413,6 +413,21 @@ def test_stop_cancels_all_that_is_live(run: Run, planned: Callable[..., str], ga
     assert "Nothing live may be running." in run("fleet", "stop", "--all", "--yes").out
 
 
+def test_stop_holds_back_what_was_not_sent_yet_once_that_is_confirmed(
+    run: Run, planned: Callable[..., str], closed_port: int
+) -> None:
+    planned(*LIVE)
+    nobody = f"http://127.0.0.1:{closed_port}"
+    assert run("fleet", "run", "plan.json", "--live", "--yes", "--base-url", nobody).code == Exit.UNREACHABLE
+    assert "add --yes" in run("fleet", "stop", "--all").words
+    ran = run("fleet", "stop", "--all", "--yes")
+    assert ran.code == Exit.OK
+    assert "0 confirmed stopped, 6 never sent, and not sent any more" in ran.words
+    again = run("fleet", "run", "plan.json", "--live", "--yes")
+    assert again.code == Exit.NOT_SENT
+    assert states() == {"cancelled": 6}
+
+
 @pytest.mark.parametrize("where", [[], ["--all", "--site", SITES[0]]])
 def test_stop_has_to_be_told_where(run: Run, where: list[str]) -> None:
     ran = run("fleet", "stop", *where)

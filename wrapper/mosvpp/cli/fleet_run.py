@@ -262,8 +262,9 @@ def _exit_of_run(states: Counter[State], done: Execution | None) -> Exit:
         return Exit.OUTCOME_UNKNOWN
     if left and done is None:
         return Exit.INTERRUPTED
-    if states.total() > left + refused:
-        return Exit.PARTLY if left + refused else Exit.OK
+    not_done = left + refused + states[State.CANCELLED]
+    if states.total() > not_done:
+        return Exit.PARTLY if not_done else Exit.OK
     if refused:
         return Exit.NO
     return Exit.UNREACHABLE if done is not None and done.counts["not_sent"] else Exit.NOT_SENT

@@ -109,12 +109,15 @@ class _Told:
 
 
 def _may_run(journal: Journal, site: list[str] | None) -> list[Dispatch]:
-    """What is live and may be running, or may still run."""
-    chosen = None if site is None else {one.lower() for one in site}
+    """What is live and may be running, or may still run, also because it may yet be sent."""
+    from mosvpp.fleet import State
+
+    found = journal.find(molecule_ids=site, mode="live", is_open=True, ends_after=datetime.now(UTC))
     return [
         one
-        for one in journal.unfinished(datetime.now(UTC), mode="live")
-        if chosen is None or one.molecule_id.lower() in chosen
+        for one in found
+        if (one.state.may_run and not one.standing.is_stopped)
+        or (one.state is State.PLANNED and not one.is_cancelled)
     ]
 
 
