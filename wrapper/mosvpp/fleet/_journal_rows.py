@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, select, tuple_, update
 from mosvpp.errors import RuleError
 from mosvpp.ids import id_key
 from mosvpp.slots import EventSlot
+from mosvpp.times import to_microseconds
 from mosvpp_api.models.dispatch_mode import DispatchMode
 
 from ._journal_tables import dispatches, entries
@@ -27,12 +27,10 @@ __all__ = [
     "Wanted",
     "append",
     "begin",
-    "from_microseconds",
     "load",
     "page",
     "record",
     "site_key",
-    "to_microseconds",
     "unsent",
 ]
 
@@ -41,8 +39,6 @@ PAGE = 500
 Obstacle: TypeAlias = Literal["cancelled", "taken", "newer"]
 """Why a request must not leave: its event is cancelled, another one took it, or a newer one left."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Entry).decode
 
@@ -75,16 +71,6 @@ class Note(NamedTuple):
 
     number: int
     entry: Entry
-
-
-def to_microseconds(instant: datetime) -> int:
-    """Microseconds since 1970, as times are stored."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(stored: int) -> datetime:
-    """The instant that was stored."""
-    return _EPOCH + stored * _MICROSECOND
 
 
 def site_key(molecule_id: str) -> str:

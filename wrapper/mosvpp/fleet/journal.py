@@ -21,10 +21,11 @@ from mosvpp.errors import RuleError
 from mosvpp.events import ExecutionReport
 from mosvpp.ids import id_key
 from mosvpp.store import Database, GroupCommit, Pending
+from mosvpp.times import to_microseconds
 from mosvpp_api.models.dispatch_mode import DispatchMode
 
 from . import _journal_rows, _reconciling
-from ._journal_rows import PAGE, Begin, Note, Obstacle, Unsent, Wanted, site_key, to_microseconds
+from ._journal_rows import PAGE, Begin, Note, Obstacle, Unsent, Wanted, site_key
 from ._journal_tables import SCHEMA, dispatches
 from ._reconciling import Applied
 from .dispatches import Dispatch
