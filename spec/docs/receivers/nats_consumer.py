@@ -4,13 +4,16 @@ import sqlite3
 
 import nats
 
-from mosvpp import DataPush
+from mosvpp import DataPush, errors
 from mosvpp.receiver.forwarding import STREAM, event_of
 
 
 def apply(database: sqlite3.Connection, key: str, subject: str, body: bytes) -> None:
     """Once, however often the message is handed out: its key and its effect are one transaction."""
-    event = event_of(subject, body)
+    try:
+        event = event_of(subject, body)
+    except errors.PayloadError:
+        event = None  # no JSON: it will not get better, and the inbox keeps it with the dead letters
     with database:
         is_new = database.execute("INSERT OR IGNORE INTO applied VALUES (?)", [key]).rowcount
         if is_new and isinstance(event, DataPush):

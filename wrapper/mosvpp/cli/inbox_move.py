@@ -105,7 +105,8 @@ def import_(
     if read > new:
         terminal.show(f"{read - new:,} were there already and stayed as they are.")
     if faults:
-        terminal.show(f"{len(faults):,} lines could not be read.", style="yellow")
+        lines = "line" if len(faults) == 1 else "lines"
+        terminal.show(f"{len(faults):,} {lines} could not be read.", style="yellow")
     code = Exit.OK if not faults else Exit.PARTLY if read else Exit.NO
     terminal.finish(
         code,

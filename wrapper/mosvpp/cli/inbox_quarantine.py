@@ -31,7 +31,7 @@ def quarantine(
 ) -> None:
     """List what came from senders that were not recognised.
 
-    It is kept where the receiver was told to (`mosvpp receive --quarantine`): the latest 1,000.
+    It is kept where the receiver was told to (`mosvpp receive --quarantine N`): the latest N.
     Each was answered with 401, and is handed out only once it is released.
     """
     from .inbox_tables import quarantine_table, quarantined_details

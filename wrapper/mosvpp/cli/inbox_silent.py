@@ -45,7 +45,8 @@ def silent(
         terminal.show("")
         terminal.show(f"{len(found):,} of {len(known):,} sites silent for longer than {older_than}.")
     elif known:
-        terminal.show(f"All {len(known):,} sites pushed within {older_than}.", style="green")
+        whole = "The only site" if len(known) == 1 else f"All {len(known):,} sites"
+        terminal.show(f"{whole} pushed within {older_than}.", style="green")
     else:
         terminal.show("No site has pushed yet.", style="yellow")
     terminal.finish(

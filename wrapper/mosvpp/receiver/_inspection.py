@@ -112,7 +112,7 @@ def read_key(key: str) -> bytes:
     try:
         return bytes.fromhex(key)
     except (ValueError, TypeError):
-        raise RuleError(f"{key!r} is no key of a delivery", path="key", rule="format") from None
+        raise RuleError(f"{key[:60]!r} is no key of a delivery", path="key", rule="format") from None
 
 
 def page(
