@@ -184,6 +184,15 @@ def test_compressed_bodies_are_taken_where_wanted(name: bytes, compress: Any) ->
     assert take(intake(inflate=True), b"not compressed", headers=headers).status == 400
 
 
+@pytest.mark.parametrize("rest", [b"more", gzip.compress(b"more")])
+def test_nothing_behind_the_end_of_a_compressed_body_is_dropped_in_silence(rest: bytes) -> None:
+    headers = [KEY, JSON, (b"content-encoding", b"gzip")]
+    packed = gzip.compress(push_body())
+    for chunks in ([packed + rest], [packed, rest]):
+        found = take(intake(inflate=True), *chunks, headers=headers)
+        assert (found.status, found.reason) == (400, "damaged")
+
+
 def test_a_bomb_is_never_inflated() -> None:
     headers = [KEY, JSON, (b"content-encoding", b"gzip")]
     bomb = gzip.compress(b"0" * 50_000_000)

@@ -325,8 +325,8 @@ class Reception:
 
     def finish(self) -> Answer | NewDelivery | Stranger:
         """The body is complete: what to store."""
-        if self._inflater is not None and not self._inflater.eof:
-            return answer("damaged")
+        if self._inflater is not None and (not self._inflater.eof or self._inflater.unused_data):
+            return answer("damaged")  # cut off; or what stands behind the end would be acknowledged and lost
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         if self._intake.verifier.needs_body:
             self.check(body)
