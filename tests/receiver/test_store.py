@@ -6,10 +6,12 @@ import asyncio
 import pickle
 import sqlite3
 import stat
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -203,6 +205,24 @@ def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     rights = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
     assert rights == {0o600}
     database.close()
+
+
+def test_a_file_that_is_opened_twice_keeps_the_log_that_another_program_would_remove(tmp_path: Path) -> None:
+    file = tmp_path / "x.db"
+    first, second = (Database(f"sqlite:///{file}", FIRST) for _ in range(2))
+    first.open()
+    second.open()  # POSIX locks belong to the process: whoever closes the file here gives up those of `first`
+    come_and_go = (
+        "import sqlite3, sys; other = sqlite3.connect(sys.argv[1]);"
+        "other.execute('SELECT * FROM things').fetchall(); other.close()"
+    )
+    subprocess.run([sys.executable, "-c", come_and_go, str(file)], check=True)
+    first.commit(lambda connection: connection.execute(insert(THINGS).values(name="a")))
+    with closing(sqlite3.connect(file)) as other:
+        assert (file.with_name("x.db-wal")).exists()
+        assert other.execute("SELECT name FROM things").fetchall() == [("a",)]
+    second.close()
+    first.close()
 
 
 @pytest.mark.parametrize("setting", ["fsync", "synchronous_commit"])

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, func, make_url, select
@@ -27,6 +27,7 @@ __all__ = ["Database", "Dialect"]
 R = TypeVar("R")
 
 _of_the_parent: list[Engine] = []  # kept, so that nothing closes them
+_creating = Lock()  # so that no thread connects to a new file before it is closed
 
 Dialect: TypeAlias = Literal["sqlite", "postgresql"]
 
@@ -222,9 +223,17 @@ def _read_url(url: str) -> URL:
 
 
 def _create_file(file: Path) -> None:
-    """Make the file readable for its owner only; SQLite gives its side files the same rights."""
+    """Make the file readable for its owner only; SQLite gives its side files the same rights.
+
+    A file that exists is never opened here: closing it would give up every lock that SQLite holds on it in
+    this process (POSIX locks belong to the process), and another program would then remove the write-ahead
+    log that is in use.
+    """
     try:
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        with _creating:
+            os.close(os.open(os.path.realpath(file), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        pass  # SQLite says what is wrong with it, if anything is
     except OSError as error:
         msg = f"{file} cannot be opened: {error.strerror}"
         raise StoreError(msg, reason="unavailable") from None
