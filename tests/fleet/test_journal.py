@@ -202,6 +202,26 @@ def test_what_was_out_when_a_program_was_killed_is_unknown(
     assert state_of(journal) is State.UNKNOWN
 
 
+def test_what_was_out_is_unknown_in_time_though_its_cancellation_is_repeated(
+    make_journal: JournalFactory, clock: ManualClock
+) -> None:
+    journal = make_journal()
+    record(journal, SITE)
+    number = number_of(journal)
+    journal.begin(number, sent(1)).result()  # and the program is killed
+    for revision in range(2, 16):  # a stop, every ten seconds
+        cancellation = Sent(at=clock.now(), revision=revision, cancels=True, body=REQUEST.body.decode())
+        journal.begin(number, cancellation).result()
+        note = Note(number, Answered(at=clock.now(), revision=revision, verdict="accepted"))
+        journal.note(note).result()
+        journal.close_interrupted()
+        clock.advance(10)
+    dispatch = journal.get(SITE, SLOT.event_id)
+    assert dispatch is not None
+    assert dispatch.standing.is_stopped
+    assert dispatch.state is State.CANCELLED
+
+
 def report(status: EventStatus, *, site: str | None = SITE, event_id: str = SLOT.event_id) -> ExecutionReport:
     result = ExecutionResult(event_id=event_id, status=status, executed_quantity=4.8, executed_unit="kWh")
     return ExecutionReport(molecule_id=site, results=(result,), mode="live")

@@ -323,11 +323,13 @@ class Journal:
 def interrupted(dispatch: Dispatch, now: datetime, older_than: timedelta = ANSWERED_WITHIN) -> Iterator[Note]:
     """How it is noted that a program ended before the answer to a request was."""
     standing = dispatch.standing
+    left = {entry.revision: entry.at for entry in dispatch.entries if isinstance(entry, Sent)}
+    why = "no answer was noted: the program ended, or lost its store, while the request was out"
+    for revision in sorted(standing.out):  # each has its own age: a cancellation may be repeated meanwhile
+        if now - left[revision] >= older_than:
+            yield Note(dispatch.number, Answered(at=now, revision=revision, verdict="unknown", message=why))
     if dispatch.sent is None or now - dispatch.sent.at < older_than:
         return
-    why = "no answer was noted: the program ended, or lost its store, while the request was out"
-    for revision in sorted(standing.out):
-        yield Note(dispatch.number, Answered(at=now, revision=revision, verdict="unknown", message=why))
     if standing.state is State.SENT and not standing.out:
         why = "it was refused for the time being, and the program ended before it was sent again"
         end = Answered(at=now, revision=standing.revision, verdict="rejected", message=why)
