@@ -394,3 +394,13 @@ def test_who_reads_the_lines_may_go_before_the_end(inbox: SqlInbox) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(PATIENCE_S) == Exit.OK
+
+
+def test_a_site_that_is_gone_for_good_no_longer_raises_the_alarm(run: Run, inbox: SqlInbox) -> None:
+    inbox.put(new(push_body(site="gone"), at=datetime.now(UTC) - timedelta(days=2))).result(10)
+    assert run("inbox", "silent").code == Exit.NO
+    ran = run("inbox", "silent", "--forget", "another")
+    assert ran.code == Exit.NOT_SENT
+    assert "no site another is in the list" in ran.words
+    assert run("inbox", "silent", "--forget", "gone").code == Exit.OK
+    assert run("inbox", "silent").code == Exit.OK

@@ -14,13 +14,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deliveries import SITE, InboxFactory, new, push_body, report_body
 from manual_clock import ManualClock
 from mosvpp import DataPush, ExecutionReport
-from mosvpp.errors import StoreError
+from mosvpp.errors import RuleError, StoreError
 from mosvpp.receiver import HandOut, Inbox, SqlInbox, StoredDelivery
 from mosvpp.receiver import _workers as workers
 from mosvpp.receiver._queue import Claim
@@ -556,3 +557,16 @@ def test_a_dead_letter_is_an_error_in_the_log(inbox: SqlInbox, caplog: pytest.Lo
     (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
     assert "is with the dead letters: not_json" in record.getMessage()
     assert record.reason == "not_json"  # type: ignore[attr-defined]
+
+
+def takes_none() -> None: ...
+def takes_one(_push: Any) -> None: ...
+def takes_three(_push: Any, _delivery: Any, _more: Any) -> None: ...
+def takes_two_at_least(_push: Any, _delivery: Any, _more: int = 1) -> None: ...
+
+
+@pytest.mark.parametrize("function", [takes_none, takes_one, takes_three])
+def test_a_handler_that_could_never_be_called_is_refused_at_once(inbox: SqlInbox, function: Any) -> None:
+    with pytest.raises(RuleError, match="has to take two arguments: the event, and the delivery"):
+        inbox.handler(DataPush)(function)
+    inbox.handler(DataPush)(takes_two_at_least)

@@ -570,3 +570,17 @@ def test_the_wait_for_company_is_short(
     for one in pending:
         one.result(PATIENCE_S)
     assert commits.submit(21).result(PATIENCE_S) == 42
+
+
+def test_a_file_with_broken_pages_is_called_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "broken.db"
+    schema = Schema("test", MetaData())
+    database = Database(f"sqlite:///{file}", schema)
+    database.open()
+    database.close()
+    data = bytearray(file.read_bytes())
+    data[100:] = b"\xff" * (len(data) - 100)  # what comes behind the header of the file
+    file.write_bytes(data)
+    with pytest.raises(StoreError) as caught:
+        Database(f"sqlite:///{file}", schema).open()
+    assert caught.value.reason == "damaged"

@@ -145,3 +145,18 @@ def test_memory_stays_flat_while_a_large_inbox_moves(tmp_path: Path) -> None:
             tracemalloc.stop()
         assert other.count() == 600
     assert peak < 600 * size / 2
+
+
+def test_a_site_that_is_gone_for_good_can_be_forgotten_until_it_pushes_again(
+    make_inbox: InboxFactory, clock: ManualClock
+) -> None:
+    inbox = make_inbox(clock=clock)
+    inbox.put(new(push_body(site="gone"), at=clock.now())).result(PATIENCE_S)
+    clock.advance(3600)
+    assert [site.molecule_id for site in inbox.silent(older_than=timedelta(minutes=5))] == ["gone"]
+    assert inbox.forget_site("gone")
+    assert not inbox.forget_site("gone")
+    assert inbox.silent(older_than=timedelta(minutes=5)) == []
+    assert inbox.count() == 1, "its deliveries stay"
+    inbox.put(new(push_body(1, site="gone"), at=clock.now())).result(PATIENCE_S)
+    assert [site.molecule_id for site in inbox.sites()] == ["gone"]

@@ -76,7 +76,7 @@ class Calls:
     def with_retry(self, retry: RetryPolicy) -> Calls:
         """The same, with other rules for repeating."""
         other = copy(self)
-        other._retry, other._budget = retry, RetryBudget(retry.budget)
+        other._retry, other._budget = retry, RetryBudget(retry.budget)  # noqa: SLF001  its own class
         return other
 
     # --- preparing: everything is checked here, before anything is sent

@@ -162,8 +162,8 @@ class StoreError(MosVPPError):
 
     `reason` is a word to count by: `unavailable` (no connection), `full` (disk or quota), `queue_full` (more
     waits than is allowed), `timeout`, `closed`, `busy` (locked by another process), `unsafe` (settings that
-    lose what was acknowledged), `newer_schema`, `failed`. A forwarder adds `log_unavailable` (no NATS),
-    `held` (another forwarder is at it) and `too_large` (for NATS).
+    lose what was acknowledged), `newer_schema`, `damaged` (the file is broken), `failed`. A forwarder adds
+    `log_unavailable` (no NATS), `held` (another forwarder is at it) and `too_large` (for NATS).
     """
 
     def __init__(self, message: str, *, reason: str = "failed") -> None:

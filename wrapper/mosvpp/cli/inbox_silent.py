@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from mosvpp.errors import RuleError
+
 from . import options
 from .exits import Exit
 from .inbox_store import Store, opened
-from .terminal import Terminal
+from .terminal import Terminal, plain
 
 __all__ = ["silent"]
 
@@ -21,6 +23,15 @@ def silent(
         str,
         typer.Option("--older-than", metavar="DURATION", help="Silent means no push for longer: 5m, 1h30m."),
     ] = "15m",
+    forget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--forget",
+            metavar="SITE",
+            help="Take a site that is gone for good out of the list. Its deliveries stay, and its next push"
+            " puts it back. Repeat it.",
+        ),
+    ] = None,
     store: Store = None,
     as_json: options.Json = False,
 ) -> None:
@@ -35,6 +46,9 @@ def silent(
     terminal = Terminal(as_json=as_json)
     limit = read_duration(older_than, "--older-than")
     with opened(store) as inbox:
+        for site in forget or ():
+            if not inbox.forget_site(site):
+                raise RuleError(f"no site {plain(site)} is in the list", path="--forget", rule="known")
         now = inbox.now()
         known = inbox.sites()
     found = [site for site in known if now - site.last_push_at > limit]

@@ -175,6 +175,7 @@ _STORE_REMEDIES = {
     "busy": "another process holds it; try again",
     "full": "make room on the disk of the store, then start again",
     "failed": "check that the URL names a store of a receiver",
+    "damaged": "move the file aside with its -wal and -shm, start anew, then recover it (see the runbook)",
 }
 
 _NO_DETAILS: dict[str, Any] = {

@@ -244,6 +244,11 @@ def all_sites(connection: Connection) -> list[Site]:
     return [Site(row.molecule_id, from_microseconds(row.last_push_at)) for row in connection.execute(found)]
 
 
+def forget_site(connection: Connection, molecule_id: str) -> bool:
+    """Take a site out of the list; its next push puts it back."""
+    return bool(connection.execute(sites.delete().where(sites.c.molecule_id == molecule_id)).rowcount)
+
+
 def backlog(connection: Connection) -> dict[str, Backlog]:
     """What is left to do, by kind."""
     due = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -140,6 +141,7 @@ class Inbox(ABC):
         rules = _changed(hand_out, changes)
 
         def register(function: Any) -> Any:
+            _insist_on_two_arguments(function)
             if kind in self._handlers:
                 raise RuleError(f"{event.__name__} has a handler already", path="event", rule="unique")
             self._handlers[kind] = Handler(kind, function, rules)
@@ -258,6 +260,13 @@ class Inbox(ABC):
         """The sites whose last push is longer ago."""
 
     @abstractmethod
+    def forget_site(self, molecule_id: str) -> bool:
+        """Take a site that is gone for good out of `sites` and `silent`; False if it is not there.
+
+        Its deliveries stay, and its next push puts it back.
+        """
+
+    @abstractmethod
     def restore(self, batch: Sequence[StoredDelivery]) -> int:
         """Put in deliveries from another inbox as they were there; how many were new."""
 
@@ -280,6 +289,18 @@ class Inbox(ABC):
     def now(self) -> datetime:
         """The present, by the clock of this inbox."""
         return self.clock.now()
+
+
+def _insist_on_two_arguments(function: Any) -> None:
+    """A handler that cannot be called would fail on every delivery, as often as it is handed out."""
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        name = getattr(function, "__name__", "the handler")
+        msg = f"{name} has to take two arguments: the event, and the delivery that it came in"
+        raise RuleError(msg, path="function", rule="type") from None
+    except ValueError:  # a function that does not tell
+        return
 
 
 def _kind_of(event: type) -> Kind:

@@ -327,6 +327,10 @@ class SqlInbox(Inbox):
         since = _before(self.now(), older_than)
         return [site for site in self.sites() if site.last_push_at < since]
 
+    def forget_site(self, molecule_id: str) -> bool:  # noqa: D102
+        self._roll_up()
+        return self._do(lambda connection: _inspection.forget_site(connection, molecule_id)).result()
+
     def restore(self, batch: Sequence[StoredDelivery]) -> int:  # noqa: D102
         several = list(batch)
         return self._do(lambda connection: _interchange.restore(connection, several, self.now())).result()

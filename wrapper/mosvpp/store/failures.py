@@ -19,6 +19,7 @@ _SQLITE_WORDS = {
     "unable to open": "unavailable",
     "readonly": "unavailable",
     "disk i/o": "unavailable",
+    "malformed": "damaged",
 }
 _POSTGRESQL_CLASSES = {
     "08": "unavailable",

@@ -212,6 +212,9 @@ class _Player:
         self._tell("partner", f"another secret in {step.header}; the endpoint knows both")
 
     def _endpoint_state(self, step: script.Endpoint) -> None:
+        if not self._is_own:
+            self._tell("world", "your endpoint stays as it is: take it down yourself to see what is lost")
+            return
         self._endpoint.is_up = step.is_up
         self._tell("world", f"the partner's endpoint {'is back' if step.is_up else 'is down'}")
 
