@@ -10,7 +10,9 @@ import pytest
 from journals import JournalFactory
 from manual_clock import START, ManualClock
 from mosvpp import discharge, kW
+from mosvpp._answers import Answer
 from mosvpp._calls import Calls
+from mosvpp._failures import error_for
 from mosvpp._revisions import Revisions
 from mosvpp.auth import ApiKey
 from mosvpp.errors import RuleError
@@ -220,6 +222,22 @@ def test_what_was_out_is_unknown_in_time_though_its_cancellation_is_repeated(
     assert dispatch is not None
     assert dispatch.standing.is_stopped
     assert dispatch.state is State.CANCELLED
+
+
+def test_what_is_said_beside_a_site_advises_no_programmer(make_journal: JournalFactory) -> None:
+    journal = make_journal()
+    record(journal, SITE)
+    answer = Answer(status=502, headers={}, body=b"<h1>Bad gateway</h1>", received_at=START)
+    error = error_for(REQUEST, answer, 2, START, earlier=True)
+    assert "client.resend" in str(error)
+    journal.begin(number_of(journal), sent(1)).result()
+    note = Note(number_of(journal), Answered(at=START, revision=1, verdict="unknown", message=str(error)))
+    journal.note(note).result()
+    dispatch = journal.get(SITE, SLOT.event_id)
+    assert dispatch is not None
+    assert dispatch.said == (
+        "HTTP 502, so that it is not known whether it took effect. It says: <h1>Bad gateway</h1>"
+    )
 
 
 def report(status: EventStatus, *, site: str | None = SITE, event_id: str = SLOT.event_id) -> ExecutionReport:

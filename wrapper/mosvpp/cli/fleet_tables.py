@@ -181,7 +181,8 @@ def advice_lines(found: Iterable[Dispatch], now: datetime) -> Iterator[Renderabl
 
 
 def _said(one: Dispatch) -> str | None:
-    return None if one.said is None else plain(one.said)[:_LONGEST_MESSAGE]
+    said = None if one.said is None else plain(one.said)
+    return said if said is None or len(said) <= _LONGEST_MESSAGE else said[: _LONGEST_MESSAGE - 1] + "…"
 
 
 def dispatch_object(one: Dispatch, now: datetime) -> dict[str, Any]:

@@ -88,7 +88,12 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # An error's message names its call and advises a programmer; beside the site both are out of place.
-_OF_ERRORS = re.compile(r"^\w+ for \S+: |; it may have been received\..*", re.DOTALL)
+_OF_ERRORS = re.compile(
+    r"^\w+ for \S+(?: \(\d+ attempts\))?: "
+    r"|; it may have been received\..*"
+    r"| Look at the site's telemetry; client\.resend\(error\.request\)[^.]*\.",
+    re.DOTALL,
+)
 
 _S = State
 _MAY_HAVE_RUN = "It may have run: look at the telemetry, wait for a report, or settle it with resolve()."
