@@ -90,6 +90,6 @@ Live: TypeAlias = Annotated[
 Yes: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--yes", help="Do not ask for the site id. Needed where nobody can type.", rich_help_panel=_SAFETY
+        "--yes", help="Do not ask for confirmation. Needed where nobody can type.", rich_help_panel=_SAFETY
     ),
 ]
