@@ -86,6 +86,22 @@ SDK: dict[str, tuple[str, str, list[str]]] = {
             *("mosvpp.drift.DriftKind", "mosvpp.drift.OnDrift"),
         ],
     ),
+    "receiver": (
+        "Receiver",
+        "Webhooks stored durably, then handed out. See the [guide](../guides/receiver.md#mount).",
+        [
+            *("mosvpp.receiver.asgi", "mosvpp.receiver.wsgi", "mosvpp.receiver.lambda_handler"),
+            *("mosvpp.receiver.Options", "mosvpp.receiver.PATHS", "mosvpp.receiver.secrets_from_file"),
+            *("mosvpp.receiver.Inbox", "mosvpp.receiver.SqlInbox", "mosvpp.receiver.MemoryInbox"),
+            *("mosvpp.receiver.HandOut", "mosvpp.receiver.StoredDelivery", "mosvpp.receiver.Filter"),
+            *("mosvpp.receiver.deliveries.NewDelivery", "mosvpp.receiver.Backlog", "mosvpp.receiver.Site"),
+            *("mosvpp.receiver.Quarantined", "mosvpp.receiver.export_file", "mosvpp.receiver.export_lines"),
+            *("mosvpp.receiver.import_lines", "mosvpp.receiver.write_fixtures"),
+            *("mosvpp.receiver.forwarding.forward", "mosvpp.receiver.forwarding.Forwarding"),
+            *("mosvpp.receiver.forwarding.Forwarded", "mosvpp.receiver.forwarding.progress"),
+            "mosvpp.receiver.forwarding.forget",
+        ],
+    ),
     "fleet": (
         "Fleet",
         "Many sites: plan, send, know, stop, settle. See the [guide](../guides/fleet.md).",
@@ -113,7 +129,8 @@ SDK: dict[str, tuple[str, str, list[str]]] = {
             ),
             *("mosvpp_sandbox.SandboxClock", "mosvpp_sandbox.RunningClock", "mosvpp_sandbox.ManualClock"),
             *("mosvpp_sandbox.SiteSpec", "mosvpp_sandbox.Choices", "mosvpp_sandbox.Fault"),
-            *("mosvpp_sandbox.Retries", "mosvpp_sandbox.Control"),
+            *("mosvpp_sandbox.Retries", "mosvpp_sandbox.Control", "mosvpp_sandbox.Answered"),
+            *("mosvpp_sandbox.Webhook", "mosvpp_sandbox.WebhookBuilder"),
         ],
     ),
 }
@@ -124,6 +141,7 @@ _LAST = {
     "mosvpp.commands": "commands",
     "mosvpp.errors": "errors",
     "mosvpp.fleet": "fleet",
+    "mosvpp.receiver": "receiver",
     "mosvpp.signatures": "webhooks",
     "mosvpp.webhooks": "webhooks",
     "mosvpp_sandbox": "sandbox",
@@ -133,7 +151,7 @@ _LAST = {
 def public_names() -> list[str]:
     """Every name that a partner may import, by the path that the documentation uses."""
     names = []
-    for package in ("mosvpp", "mosvpp.fleet", "mosvpp_sandbox"):
+    for package in ("mosvpp", "mosvpp.fleet", "mosvpp.receiver", "mosvpp_sandbox"):
         for name in import_module(package).__all__:
             value = getattr(import_module(package), name)
             if inspect.ismodule(value):

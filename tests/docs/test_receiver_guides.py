@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,3 +153,46 @@ def test_every_command_of_the_runbook_does_what_it_says(
     assert "1 delivery" in said["requeue --all-dead"]  # the other one
     assert "3 deliveries" in said["requeue --state done --since 24h --kind data_push"]
     assert "Nothing was ever forwarded" in said["forwarded"]
+
+
+SQLITE = shutil.which("sqlite3")
+
+
+@pytest.mark.skipif(SQLITE is None, reason=f"{NOT_RUN}sqlite3 is missing, so nothing was saved with it")
+def test_what_can_be_read_of_a_damaged_file_is_saved(tmp_path: Path) -> None:
+    file = tmp_path / "inbox.db"
+    with SqlInbox(f"sqlite:///{file}") as inbox:
+        for stored in [inbox.put(new(push_body(number), at=inbox.now())) for number in range(300)]:
+            stored.result()
+        was = {one.key for one in inbox.find()}
+    pages = bytearray(file.read_bytes())
+    half = len(pages) // 2 // 4096 * 4096
+    pages[half : half + 2 * 4096] = b"\xff" * (2 * 4096)
+    file.write_bytes(pages)
+
+    aside, *rest = re.findall(r"^```bash\n(.*?)^```$", RUNBOOK, re.MULTILINE | re.DOTALL)
+    typed(aside, tmp_path)
+    with SqlInbox(f"sqlite:///{file}") as inbox:  # receiving goes on
+        inbox.put(new(push_body(1000), at=inbox.now())).result()
+    for commands in rest:
+        typed(commands, tmp_path)
+
+    with SqlInbox(f"sqlite:///{file}") as inbox:
+        found = list(inbox.find())
+        assert len({one.key for one in found} - was) == 1
+        assert len(found) > 200
+        assert {one.state for one in found} == {"waiting"}
+    assert (tmp_path / "damaged.db").read_bytes() == pages
+
+
+def typed(commands: str, folder: Path) -> None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-euc", commands],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
