@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 from collections import Counter
@@ -24,6 +25,10 @@ _patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("local", max_examples=100, **_patient)
 settings.register_profile("ci", settings.get_profile("ci"), max_examples=400, **_patient)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+# A shell starts what runs in the background with Ctrl-C ignored, and the programs that tests start inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _abroad: list[str] = []
 
