@@ -26,7 +26,7 @@ settings.register_profile("local", max_examples=100, **_patient)
 settings.register_profile("ci", settings.get_profile("ci"), max_examples=400, **_patient)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
-# A shell starts what runs in the background with Ctrl-C ignored, and the programs that tests start inherit it.
+# A shell starts what runs in the background with Ctrl-C ignored, and programs that tests start inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
