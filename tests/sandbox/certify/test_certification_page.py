@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 
 from browsing import DESK, PHONE, TOO_WIDE, Watched, violations
 from mosvpp_sandbox.certify.catalogue import CHECKS
-from mosvpp_sandbox.certify.check import Exchange, Result, Round, Verdict
+from mosvpp_sandbox.certify.check import Call, Exchange, Result, Round, Run, Verdict
 from mosvpp_sandbox.certify.page import to_html
 from mosvpp_sandbox.certify.report import Report
 from mosvpp_sandbox.certify.sender import Answer
@@ -21,7 +21,8 @@ from mosvpp_sandbox.certify.target import Target
 @pytest.fixture
 def report() -> Report:
     """One of everything that a page can show."""
-    target = Target(urls={"data_push": "http://127.0.0.1:8080/data-push"}, headers={"X-API-Key": "a secret"})
+    urls: Any = {"data_push": "http://127.0.0.1:8080/data-push"}
+    target = Target(urls=urls, headers={"X-API-Key": "a secret"}, dispatcher_command=["dispatch"])
     results = []
     for number, check in enumerate(CHECKS):
         result = Result(check, list(Verdict)[number % 4])
@@ -31,6 +32,8 @@ def report() -> Report:
         for answer in (Answer(200, 0.004 + number / 100), Answer(None, 5.0, "no answer within 5 s")):
             result.exchanges.append(Exchange("data_push", "an ordinary one", "200", answer, right, True, 343))
         results.append(result)
+    calls = [Call("POST", "/v1/api/gateway/fecd0001c031e7e8/dr", status, 0.25) for status in (None, 200)]
+    results[-1].runs = [Run("the answer was lost", 0, calls), Run("it said nothing", None, [])]
     results[-1].rounds = [Round(90, 60, 0), Round(80, 50, 3)]
     return Report(target, tuple(results), datetime(2026, 1, 15, 17, tzinfo=UTC), 12.5)
 

@@ -1,8 +1,9 @@
-"""A receiver of webhooks as somebody might write it in an afternoon, and eight ways to get it wrong.
+"""A receiver of webhooks as somebody might write it in an afternoon, and ways to get it wrong.
 
     python wrong_receivers.py VARIANT PORT FILE
 
-Deliveries go into FILE, one JSON object a line, as `mosvpp inbox export` prints them.
+Deliveries go into FILE, one JSON object a line, as `mosvpp inbox export` prints them. Each answer repeats the
+secret that came, which no report may.
 """
 
 from __future__ import annotations
@@ -49,8 +50,11 @@ class Handler(BaseHTTPRequestHandler):
         except Exception:  # noqa: BLE001  what a framework makes of an error that nobody catches
             status = 500
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        repeated = self.headers.get("X-API-Key", "").encode()
+        self.send_header("X-Repeated", repeated.decode())
+        self.send_header("Content-Length", str(len(repeated)))
         self.end_headers()
+        self.wfile.write(repeated)
 
     def take(self, body: bytes) -> int:
         """The status to answer with."""
@@ -60,12 +64,14 @@ class Handler(BaseHTTPRequestHandler):
             return 401
         if VARIANT in ("signed", "verifies_rewritten") and not self.is_signed(body):
             return 401
-        if VARIANT == "slow":
-            time.sleep(0.8)
+        if VARIANT == "slow":  # it reads all before it answers, and that takes its time
+            time.sleep(len(body) / 60_000)
         if VARIANT == "fails_on_unknown_fields" and self.has_unknown_fields(body):
             return 500
         if VARIANT == "crashes_on_nan" and not_finite(body):
-            return 500
+            raise ValueError("out of range")
+        if VARIANT == "dies_on_nan" and not_finite(body):
+            os._exit(1)
         if VARIANT == "refuses_duplicates":
             with lock:
                 if body in seen:

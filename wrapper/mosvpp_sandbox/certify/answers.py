@@ -99,8 +99,8 @@ async def exactly_200(play: Play) -> None:
     group=GROUP,
     title="Answers come in time",
     expected="an answer within the limit (--within) to each delivery of this certification",
-    why="How long MosVPP waits is not known. The strictest of comparable senders gives up after 5 s; then a "
-    "delivery that was stored counts as lost, and comes again or never.",
+    why="How long MosVPP waits is not known. The strictest of comparable senders gives up after 5 s; then "
+    "a delivery that was stored counts as lost, and comes again or never.",
     basis="inferred",
     evidence=("behaviour.receiver_answer", "unknown.delivery_rules"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import answers, contents, durability, order, senders
+from . import answers, contents, dispatching, durability, order, senders
 from .check import Check
 
 __all__ = ["CHECKS"]
@@ -33,4 +33,9 @@ CHECKS: tuple[Check, ...] = (
     contents.nan,
     contents.malformed,
     durability.kept_after_kill,
+    dispatching.asks_rightly,
+    dispatching.asked_once,
+    dispatching.waits_when_told,
+    dispatching.keeps_its_key,
+    dispatching.only_acceptance,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log10
 
 from .check import Exchange, Round, Verdict
-from .report import Report
+from .report import WORDS, Report
 
 __all__ = ["Bar", "Dot", "Times", "bars", "rounds", "times"]
 
@@ -79,7 +79,7 @@ def bars(report: Report) -> list[Bar]:
     for group, results in report.groups:
         counts = [(verdict, sum(result.verdict is verdict for result in results)) for verdict in Verdict]
         parts = [
-            (verdict.value, 100 * number / len(results), f"{number} {verdict.value}")
+            (verdict.value, 100 * number / len(results), f"{number} {WORDS[verdict]}")
             for verdict, number in counts
             if number
         ]

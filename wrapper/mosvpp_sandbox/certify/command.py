@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -19,12 +20,13 @@ __all__ = ["main"]
 _EPILOG = """\
 exit codes: 0 all passed, 1 a check failed or could not be reached, 2 it could not begin or was stopped.
 
-Only loopback is called unless --allow-host names another. Secrets are in no report. Example:
+Only loopback is called unless --allow-host names another. Secrets are in no report; give them as
+@FILE or env:VARIABLE, since everyone who can list processes sees what is written here. Example:
 
   python -m mosvpp_sandbox certify \\
     --data-push-url http://127.0.0.1:8000/data-push \\
     --execution-response-url http://127.0.0.1:8000/execution-response \\
-    --header "X-API-Key=$SECRET" --html report.html
+    --header X-API-Key=env:WEBHOOK_SECRET --html report.html
 """
 
 
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         from rich.console import Console
 
         from .catalogue import CHECKS
-        from .run import certify
+        from .run import certify, described
         from .terminal import Terminal
     except ModuleNotFoundError as error:
         return _refused(
@@ -48,13 +50,14 @@ def main(arguments: Sequence[str]) -> int:
                 return _refused(f"there is no folder {file.parent} to write {file.name} to")
     except ValueError as error:
         return _refused(str(error))
-    terminal = Terminal(Console(highlight=False, markup=False, emoji=False), len(CHECKS))
+    asked = [check for check in CHECKS if check.side in target.sides]
+    terminal = Terminal(Console(highlight=False, markup=False, emoji=False), len(asked))
     terminal.begin(target)
     try:
         report = asyncio.run(certify(target, watcher=terminal))
     except OSError as error:
         terminal.end()
-        return _refused(str(error))
+        return _refused(described(error))
     except KeyboardInterrupt:
         terminal.end()
         return _refused("stopped; there is no report")
@@ -88,16 +91,34 @@ def _target(options: argparse.Namespace) -> Target:
         urls["execution_response"] = options.execution_response_url
     return Target(
         urls=urls,
-        headers=dict(options.header),
-        previous=dict(options.previous_header),
-        signing_secret=options.signing_secret,
+        headers={name: _secret(value) for name, value in options.header},
+        previous={name: _secret(value) for name, value in options.previous_header},
+        signing_secret=None if options.signing_secret is None else _secret(options.signing_secret),
         command=_words(options.command),
         list_command=_words(options.list_command),
+        dispatcher_command=_words(options.dispatcher_command),
         molecule_id=options.molecule_id,
         within=options.within,
         deadline=options.deadline,
         allow_hosts=options.allow_host,
     )
+
+
+def _secret(given: str) -> str:
+    """`@FILE`, `env:VARIABLE`, or the secret itself, which no error repeats. Raises `ValueError`."""
+    if given.startswith("@"):
+        try:
+            return Path(given[1:]).read_text("utf-8").removesuffix("\n").removesuffix("\r")
+        except (OSError, UnicodeDecodeError):
+            msg = f"{given[1:]} cannot be read as text"
+            raise ValueError(msg) from None
+    if given.startswith("env:"):
+        name = given.removeprefix("env:")
+        if not (value := os.environ.get(name)):
+            msg = f"the environment variable {name} is not set, or empty"
+            raise ValueError(msg)
+        return value
+    return given
 
 
 def _words(command: str | None) -> list[str]:
@@ -111,8 +132,8 @@ def _words(command: str | None) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mosvpp_sandbox certify",
-        description="Plays named checks against a receiver of yours, over real HTTP, and says of each what"
-        " was expected, why, and what came back. About 300 deliveries; with --command about 900.",
+        description="Plays named checks against a receiver of yours, over real HTTP, and a dispatcher of "
+        "yours against a sandbox, and says of each what was expected, why, and what came back.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -149,6 +170,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="COMMAND",
         help="prints what it has stored, as `mosvpp inbox export` does: JSON Lines with the raw bytes as"
         " base64 in `body`",
+    )
+    asking = parser.add_argument_group("the dispatcher").add_argument
+    asking(
+        "--dispatcher-command",
+        metavar="COMMAND",
+        help="asks for one event, each time it is run, and ends with 0 only if it was told that it is "
+        "accepted; it finds a sandbox by MOSVPP_BASE_URL, MOSVPP_API_KEY and MOSVPP_MOLECULE_ID",
     )
     limits = parser.add_argument_group("limits and reports").add_argument
     limits("--within", metavar="SECONDS", type=float, default=5.0, help="time for an answer (default: 5)")

@@ -29,7 +29,7 @@ BROKEN = "What is no JSON"
 @check(
     "two_forms",
     group=GROUP,
-    title="Both forms of an execution response are taken",
+    title="Both forms of a response are taken",
     expected="a 2xx for a list of events in an envelope, and for the flat form of one event",
     why="No body of an execution response could be read; we infer these two, and either is as likely.",
     basis="inferred",
@@ -56,8 +56,7 @@ async def two_forms(play: Play) -> None:
     title="Unknown fields are taken",
     expected="a 2xx for bodies with fields that no page names, at the top and further in",
     why="Device health, market participation and multi-device performance data are announced for data "
-    "pushes. "
-    "That execution responses grow too is inferred.",
+    "pushes. That execution responses grow too is inferred.",
     basis="documented",
     evidence=("push.future_contents",),
 )
@@ -132,8 +131,8 @@ async def new_metrics(play: Play) -> None:
     group=GROUP,
     title="Times in other spellings are taken",
     expected="a 2xx for times with an offset, without one, and with seven digits after the full stop",
-    why="The samples end in Z. Servers of the kind that we suspect write seven digits, and may leave out the "
-    "offset.",
+    why="The samples end in Z. Servers of the kind that we suspect write seven digits, and may leave out "
+    "the offset.",
     basis="inferred",
     evidence=("times.reading",),
 )
@@ -156,8 +155,7 @@ async def written_times(play: Play) -> None:
     title="JSON of an unknown shape is taken",
     expected="a 2xx for JSON that has nothing of the known fields",
     why="New contents are announced, and the end of each page could not be read. What cannot be "
-    "understood today "
-    "is worth keeping: no page promises that it is sent again.",
+    "understood today is worth keeping: no page promises that it is sent again.",
     basis="inferred",
     evidence=("push.future_contents", "behaviour.receiver_answer"),
 )
@@ -178,8 +176,7 @@ async def other_shapes(play: Play) -> None:
     title="NaN and Infinity do no harm",
     expected="any answer below 500, and ordinary deliveries are taken afterwards",
     why="Neither is JSON, but many writers let them out and some readers let them in, where they break "
-    "sums and "
-    "databases later.",
+    "sums and databases later.",
     basis="inferred",
     evidence=("behaviour.json_only",),
 )
@@ -204,8 +201,7 @@ async def nan(play: Play) -> None:
     title="What is no JSON does no harm",
     expected="any answer below 500, and ordinary deliveries are taken afterwards",
     why="Proxies cut bodies off and put their own pages in their place. A receiver that fails on one of "
-    "them must "
-    "not lose the next delivery.",
+    "them must not lose the next delivery.",
     basis="inferred",
     evidence=("behaviour.json_only",),
 )

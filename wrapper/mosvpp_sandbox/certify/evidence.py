@@ -5,8 +5,14 @@ from __future__ import annotations
 __all__ = ["MARKS", "marked"]
 
 MARKS: dict[str, str] = {
+    "behaviour.decoded_acceptance": "inferred",
     "behaviour.json_only": "inferred",
     "behaviour.receiver_answer": "inferred",
+    "behaviour.repeat_post": "inferred",
+    "dispatch.call": "documented",
+    "dispatch.update_by_same_id": "inferred",
+    "errors.retry_after": "inferred",
+    "errors.too_many_requests": "inferred",
     "execution.shape": "inferred",
     "execution.two_forms": "inferred",
     "push.answer_200": "documented",
@@ -18,8 +24,11 @@ MARKS: dict[str, str] = {
     "push.no_signature": "inferred",
     "push.timestamp": "documented",
     "push.validate_headers": "documented",
+    "receipt.dispatch_shape": "inferred",
     "status.words": "inferred",
     "times.reading": "inferred",
+    "transport.api_key": "documented",
+    "transport.base_url": "documented",
     "unknown.delivery_rules": "unknown",
     "unknown.limits": "unknown",
 }

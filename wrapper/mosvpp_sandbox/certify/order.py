@@ -22,8 +22,7 @@ AT_ONCE = 8
     title="The same delivery again is taken",
     expected="a 2xx each time the same bytes come",
     why="Nothing is said about duplicates. A sender that gets no 200 for what it has sent before will "
-    "send it "
-    "again, for ever or until it gives up on you.",
+    "send it again, for ever or until it gives up on you.",
     basis="unknown",
     evidence=("unknown.delivery_rules", "push.answer_200"),
 )
@@ -38,7 +37,7 @@ async def duplicates(play: Play) -> None:
 @check(
     "duplicates_at_once",
     group=GROUP,
-    title="The same delivery several times at once is taken",
+    title="Copies of a delivery at once are taken",
     expected=f"a 2xx for each of {AT_ONCE} copies that arrive in the same moment",
     why="Nothing is said about duplicates. Two copies at once meet where a receiver looks first and "
     "stores then.",

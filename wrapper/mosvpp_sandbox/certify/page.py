@@ -8,7 +8,7 @@ from . import charts
 from .check import Verdict
 from .evidence import MARKS
 from .play import KIND_NAMES
-from .report import DISCLAIMER, Report
+from .report import DISCLAIMER, WORDS, Report
 
 __all__ = ["to_html"]
 
@@ -31,7 +31,7 @@ def to_html(report: Report) -> str:
         failed=[result for result in report.results if result.verdict is Verdict.FAILED],
         marks=MARKS,
         kinds=KIND_NAMES,
-        words={"passed": "passed", "failed": "failed", "blocked": "not reached", "skipped": "not asked for"},
+        words=WORDS,
         signs={"passed": "✓", "failed": "✗", "blocked": "!", "skipped": "–"},
         disclaimer=DISCLAIMER,
     )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from mosvpp_sandbox.webhook_builder import SAMPLE_METRICS, Webhook, WebhookBuilder
 
 from .check import Exchange, NotApplicableError, Result
+from .dispatcher import Dispatched
 from .process import ReceiverProcess
 from .sender import Answer, Sender
 from .target import Kind, Target
@@ -38,6 +39,7 @@ class Play:
         self.taken: dict[bytes, str] = {}
         self.refused: dict[bytes, str] = {}
         self.history: list[Exchange] = []
+        self.dispatched: Dispatched | None = None
         self._sender = sender
         self._result: Result | None = None
         self._begun: Callable[[], object] = lambda: None
@@ -103,7 +105,7 @@ class Play:
 
     async def take(self, letter: Letter) -> Answer:
         """Send one that has to be taken."""
-        answer = await self._send(letter, "200", lambda answer: answer.is_taken, is_authentic=True)
+        answer = await self._send(letter, "2xx", lambda answer: answer.is_taken, is_authentic=True)
         if answer.is_taken:
             self.taken[letter.webhook.body] = self.result.check.name
         return answer

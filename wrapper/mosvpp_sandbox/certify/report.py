@@ -9,7 +9,7 @@ from itertools import groupby
 from .check import Exchange, Result, Verdict
 from .target import Target
 
-__all__ = ["DISCLAIMER", "Report"]
+__all__ = ["DISCLAIMER", "WORDS", "Report"]
 
 DISCLAIMER = "Not made by Molecule Systems: no approval by Molecule, and no promise of one."
 
@@ -38,21 +38,29 @@ class Report:
         return [exchange for result in self.results for exchange in result.exchanges]
 
     @property
+    def size(self) -> str:
+        """How much was tried, in words."""
+        deliveries = len(self.exchanges)
+        runs = sum(len(result.runs) for result in self.results)
+        counts = [(deliveries, "deliveries"), (runs, "runs of the dispatcher")]
+        return " and ".join(f"{number} {what}" for number, what in counts if number)
+
+    @property
     def groups(self) -> list[tuple[str, list[Result]]]:
         """The results by group, groups in the order of their first check."""
-        order = {result.check.group: None for result in reversed(self.results)}
-        first = {name: index for index, name in enumerate(reversed(order))}
+        names = dict.fromkeys(result.check.group for result in self.results)
+        first = {name: index for index, name in enumerate(names)}
         ranked = sorted(self.results, key=lambda result: first[result.check.group])
         return [(name, list(found)) for name, found in groupby(ranked, key=lambda result: result.check.group)]
 
     @property
     def summary(self) -> str:
         """One line: how many checks ended how."""
-        counts = [(self.count(verdict), word) for verdict, word in _WORDS.items()]
+        counts = [(self.count(verdict), word) for verdict, word in WORDS.items()]
         return ", ".join(f"{number} {word}" for number, word in counts if number)
 
 
-_WORDS = {
+WORDS = {
     Verdict.PASSED: "passed",
     Verdict.FAILED: "failed",
     Verdict.BLOCKED: "not reached",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from errno import ENOENT
 from typing import Protocol
 
 from .catalogue import CHECKS
@@ -14,9 +16,9 @@ from .play import Play
 from .process import ListingError, ReceiverProcess
 from .report import Report
 from .sender import Sender
-from .target import Target
+from .target import Side, Target
 
-__all__ = ["Watcher", "certify"]
+__all__ = ["Watcher", "certify", "described"]
 
 RETURN_S = 10.0  # how long a supervisor has to start a receiver again
 
@@ -51,14 +53,18 @@ class _Nobody:
 async def certify(
     target: Target, *, checks: Sequence[Check] = CHECKS, watcher: Watcher | None = None
 ) -> Report:
-    """Make the checks. Raises `OSError` where the receiver is not there to begin with."""
+    """Make the checks. Raises `OSError` where the receiver, or a program to run, is not there."""
+    for command in (target.command, target.list_command, target.dispatcher_command):
+        if command and shutil.which(command[0]) is None:
+            raise FileNotFoundError(ENOENT, "there is no such program", command[0])
     began, began_at = time.monotonic(), datetime.now(UTC)
     process = ReceiverProcess(target) if target.command else None
     try:
         if process is not None:
             await process.start()
         async with Sender(target) as sender:
-            results = await _Run(target, Play(target, sender, process), watcher or _Nobody()).all(checks)
+            asked = [check for check in checks if check.side in target.sides]
+            results = await _Run(target, Play(target, sender, process), watcher or _Nobody()).all(asked)
     finally:
         if process is not None:
             process.stop()
@@ -71,7 +77,7 @@ class _Run:
         self._watcher = watcher
         self._end = time.monotonic() + target.deadline
         self._deadline = target.deadline
-        self._blocked = ""
+        self._blocked: dict[Side, str] = {}  # why what comes next cannot be made
 
     async def all(self, checks: Sequence[Check]) -> list[Result]:
         if not await self._play.is_there(patience=0):
@@ -82,9 +88,9 @@ class _Run:
         result = Result(check, Verdict.PASSED)
         self._watcher.begins(check)
         began = time.monotonic()
-        if self._blocked:
+        if check.side in self._blocked:
             result.verdict = Verdict.BLOCKED
-            result.notes.append(self._blocked)
+            result.notes.append(self._blocked[check.side])
         else:
             self._play.begin(result, lambda: self._watcher.sent(result))
             await self._make(check, result)
@@ -101,12 +107,11 @@ class _Run:
             result.verdict = Verdict.SKIPPED
             result.notes.append(str(error))
         except TimeoutError:
-            self._blocked = (
-                f"the certification may take {self._deadline:g} s (--deadline), and they were over"
-            )
-            result.faults.append(self._blocked)
-        except (ListingError, OSError) as error:  # of the two commands
-            result.faults.append(str(error))
+            over = f"the certification may take {self._deadline:g} s (--deadline), and they were over"
+            self._blocked = {"receiver": over, "dispatcher": over}
+            result.faults.append(over)
+        except (ListingError, OSError) as error:  # of the partner's commands
+            result.faults.append(described(error))
         if result.faults:
             result.verdict = Verdict.FAILED
 
@@ -121,10 +126,17 @@ class _Run:
             result.faults.append(
                 f"the receiver was gone afterwards, and did not come back within {RETURN_S:g} s"
             )
-            self._blocked = f"the receiver was gone after {result.check.name}"
+            self._blocked["receiver"] = f"the receiver was gone after {result.check.name}"
             return
         result.faults.append("the receiver was gone afterwards; it was started again for the next check")
         try:
             await process.restart()
         except OSError as error:
-            self._blocked = f"after {result.check.name}: {error}"
+            self._blocked["receiver"] = f"after {result.check.name}: {described(error)}"
+
+
+def described(error: Exception) -> str:
+    """An error in a sentence; of a command that does not start only the program, not its arguments."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -19,8 +19,8 @@ GROUP = "Who is believed"
     group=GROUP,
     title="A wrong secret is refused",
     expected="a 4xx (401 says it best) for each configured header with a wrong value",
-    why="The page on data pushes says that the partner must validate its headers; for execution responses we "
-    "infer the same. Whoever knows the URL could otherwise invent telemetry and settlements.",
+    why="The page on data pushes says that the partner must validate its headers; for execution responses "
+    "we infer the same. Whoever knows the URL could otherwise invent telemetry and settlements.",
     basis="documented",
     evidence=("push.validate_headers", "push.auth_headers"),
 )
@@ -50,8 +50,8 @@ def _wrong(value: str) -> list[tuple[str, str]]:
     group=GROUP,
     title="A delivery without its secret is refused",
     expected="a 4xx for a delivery in which one configured header is missing",
-    why="The page on data pushes says that the partner must validate its headers; for execution responses we "
-    "infer the same.",
+    why="The page on data pushes says that the partner must validate its headers; for execution responses "
+    "we infer the same.",
     basis="documented",
     evidence=("push.validate_headers", "push.auth_headers"),
 )
@@ -71,8 +71,7 @@ async def missing_secret(play: Play) -> None:
     title="The previous secret is still taken",
     expected="a 2xx with the secret from before the rotation, and with the new one",
     why="How long Molecule goes on sending an old value after you have changed it is not known; a "
-    "receiver that "
-    "knows both loses nothing while it is changed.",
+    "receiver that knows both loses nothing while it is changed.",
     basis="unknown",
     evidence=("push.auth_headers", "unknown.delivery_rules"),
 )
@@ -95,8 +94,8 @@ async def rotated_secret(play: Play) -> None:
     group=GROUP,
     title="A wrong signature is refused",
     expected="a 4xx for a signature by another key, over another body, of an hour ago, and for none",
-    why="Molecule documents no signature; this is for partners whose own gateway signs (Standard Webhooks). "
-    "A signature that is not checked in full is worth nothing.",
+    why="Molecule documents no signature; this is for partners whose own gateway signs (Standard "
+    "Webhooks). A signature that is not checked in full is worth nothing.",
     basis="our offer",
     evidence=("push.no_signature",),
 )
@@ -124,8 +123,7 @@ async def forged_signature(play: Play) -> None:
     title="A body counts as the bytes that came",
     expected="a 2xx for the same JSON in other bytes: spaces, line breaks, escapes, 4.80 for 4.8",
     why="JSON has many spellings. A receiver that reads a body, writes it again and verifies that, "
-    "refuses what "
-    "its sender signed; so a signature is checked over the raw bytes.",
+    "refuses what its sender signed; so a signature is checked over the raw bytes.",
     basis="our offer",
     evidence=("push.no_signature", "behaviour.receiver_answer"),
 )

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 from mosvpp.signatures import HmacSignature
 from mosvpp_sandbox.hosts import checked_url
+from mosvpp_sandbox.site_specs import SiteSpec
 
-__all__ = ["Kind", "Target"]
+__all__ = ["Kind", "Side", "Target"]
 
 Kind: TypeAlias = Literal["data_push", "execution_response"]
+Side: TypeAlias = Literal["receiver", "dispatcher"]
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,30 @@ class Target:
     signing_secret: str | None = field(default=None, repr=False)
     command: Sequence[str] = field(default=(), repr=False)
     list_command: Sequence[str] = field(default=(), repr=False)
+    dispatcher_command: Sequence[str] = field(default=(), repr=False)
     molecule_id: str = "fecd0001c031e7e8"
     within: float = 5.0
     deadline: float = 300.0
     allow_hosts: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if not self.urls:
-            raise ValueError("give --data-push-url, --execution-response-url or both")
+        for check in (self._check_asked, self._check_secrets, self._check_limits):
+            check()
+
+    def _check_asked(self) -> None:
+        if not self.urls and not self.dispatcher_command:
+            raise ValueError(
+                "give --data-push-url, --execution-response-url or both; or --dispatcher-command"
+            )
+        if not self.urls and self.command:
+            raise ValueError("--command starts a receiver: give its --data-push-url, or the other one")
+        if self.list_command and not self.command:
+            raise ValueError("--list-command is of use with --command, which starts what it lists")
         for url in self.urls.values():
             checked_url(url, self.allow_hosts)
-        if not self.headers and self.signing_secret is None:
+
+    def _check_secrets(self) -> None:
+        if self.urls and not self.headers and self.signing_secret is None:
             raise ValueError(
                 "give the headers that you have configured (--header NAME=VALUE): without one nothing shows "
                 "that your receiver checks who sends (push.validate_headers, documented)"
@@ -55,10 +70,16 @@ class Target:
             raise ValueError(msg)
         if self.signing_secret is not None:
             HmacSignature(self.signing_secret)  # says what is wrong with it, not what it is
+
+    def _check_limits(self) -> None:
+        SiteSpec(molecule_id=self.molecule_id)  # says what an id consists of
         if not 0 < self.within <= self.deadline:
             raise ValueError("--within is a number of seconds above 0, and not above --deadline")
-        if self.list_command and not self.command:
-            raise ValueError("--list-command is of use with --command, which starts what it lists")
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """What of the partner's is certified."""
+        return (*(("receiver",) if self.urls else ()), *(("dispatcher",) if self.dispatcher_command else ()))
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
