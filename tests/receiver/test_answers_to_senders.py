@@ -184,7 +184,7 @@ def test_compressed_bodies_are_taken_where_wanted(name: bytes, compress: Any) ->
     assert take(intake(inflate=True), b"not compressed", headers=headers).status == 400
 
 
-@pytest.mark.parametrize("rest", [b"more", gzip.compress(b"more")])
+@pytest.mark.parametrize("rest", [b"more", gzip.compress(b"more", mtime=0)])
 def test_nothing_behind_the_end_of_a_compressed_body_is_dropped_in_silence(rest: bytes) -> None:
     headers = [KEY, JSON, (b"content-encoding", b"gzip")]
     packed = gzip.compress(push_body())
