@@ -99,10 +99,13 @@ def answer_to(port: int, sent: bytes) -> int | None:
         while b"\r\n\r\n" not in found:
             readable, writable, _ = select.select([connection], [connection] if sent else [], [], PATIENCE_S)
             assert readable or writable, "neither an answer nor an end"
-            try:
-                if not readable:
+            if not readable:
+                try:
                     sent = sent[connection.send(sent) :]
-                    continue
+                except ConnectionError:
+                    sent = b""  # it is closed at the other end, but an answer may have come before
+                continue
+            try:
                 part = connection.recv(65_536)
             except ConnectionError:
                 part = b""
