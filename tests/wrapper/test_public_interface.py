@@ -20,7 +20,7 @@ import mosvpp
 HEAVY = ("httpx", "httpcore", "anyio", "jsonschema_rs", "asyncio", "ssl")
 
 SHARED_INSIDE = {
-    "mosvpp.client": {"parse_url"},
+    "mosvpp.client": {"Shell", "parse_url", "tls_and_proxy"},
     "mosvpp.errors": {"shown"},
     "mosvpp.signatures": {"aware"},
 }
