@@ -317,7 +317,9 @@ async def test_what_the_caller_raises_ends_the_run_with_all_noted(
     summary = book.summary()
     assert summary[State.SENT] == 0
     assert summary[State.PLANNED] >= 1
-    assert len(gateway.received) == summary[State.CONFIRMED] + summary[State.UNKNOWN]
+    # What was on its way when the run ended may not have been read at the other end.
+    confirmed, unknown = summary[State.CONFIRMED], summary[State.UNKNOWN]
+    assert confirmed <= len(gateway.received) <= confirmed + unknown
 
 
 async def test_a_cancellation_goes_where_the_event_went_in_its_mode(
