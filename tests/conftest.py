@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Times are no result: a busy machine must not fail a test. A property that deserves more examples says so as
-# a multiple, `@settings(max_examples=50 * settings().max_examples)`: 200 are then 10,000 in CI.
+# a multiple, `@settings(max_examples=25 * settings().max_examples)`: 400 are then 10,000 in CI.
 _patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("local", max_examples=100, **_patient)
-settings.register_profile("ci", settings.get_profile("ci"), max_examples=200, **_patient)
+settings.register_profile("ci", settings.get_profile("ci"), max_examples=400, **_patient)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 # A shell starts what runs in the background with Ctrl-C ignored, and programs that tests start inherit it.

@@ -133,7 +133,7 @@ def changed_requests(draw: st.DrawFn) -> tuple[str, Any]:
     return body.operation, holder["body"]
 
 
-@settings(max_examples=26 * settings().max_examples)
+@settings(max_examples=13 * settings().max_examples)
 @given(changed_requests())
 @example(("submit_dispatch", {"mode": "test", "event_slots": []}))
 def test_client_and_sandbox_could_not_agree_on_the_same_mistake(change: tuple[str, Any]) -> None:

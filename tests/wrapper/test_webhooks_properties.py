@@ -22,7 +22,7 @@ from mosvpp.errors import AuthenticationError, PayloadError, WebhookError
 from mosvpp.events import DataPush, ExecutionReport, UnknownDelivery
 from mosvpp.signatures import Headers, HmacSignature, SharedHeaders, sign
 
-many_examples = settings(max_examples=50 * settings().max_examples)
+many_examples = settings(max_examples=25 * settings().max_examples)
 SECRET = "whsec_" + "a2tr" * 8
 NOW = datetime(2024, 1, 5, 0, 15, tzinfo=UTC)
 SHARED = SharedHeaders({"X-API-Key": ["current", "previous"]})
