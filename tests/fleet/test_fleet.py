@@ -322,7 +322,7 @@ async def test_what_the_caller_raises_ends_the_run_with_all_noted(
     confirmed = {site for site, state in known.items() if state is State.CONFIRMED}
     unknown = {site for site, state in known.items() if state is State.UNKNOWN}
     assert len(received) == len(set(received))
-    # What was on its way when the run ended may not have been read at the other end: that is what unknown says.
+    # What was on its way when the run ended may not have been read at the other end: unknown says so.
     assert confirmed <= set(received) <= confirmed | unknown
 
 
