@@ -204,8 +204,10 @@ def _find_pip() -> list[str]:
 
 def _install_lock(pip: list[str], name: str) -> None:
     # --only-binary: building from source would fetch build tools that no hash protects.
+    # --no-deps: a lock names all that is needed. Older pips take the newest version of what is wanted with an
+    # extra (`coverage[toml]`), and then refuse it because the lock names another one.
     lock = str(LOCKS / f"{name}.txt")
-    _install(pip, "--require-hashes", "--only-binary", ":all:", "--requirement", lock)
+    _install(pip, "--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", lock)
 
 
 def _install(pip: list[str], *what: str) -> None:
