@@ -123,13 +123,10 @@ def test_certificates_are_read_before_anything_is_sent(
     (tmp_path / "ca.pem").write_text("none")
     done = run(*arguments(store, alone, "--ca-file", str(tmp_path / "ca.pem"), stream="MOSVPP"))
     assert done.exit_code == 2
-    assert "holds no certificates" in done.output
+    assert "holds no certificates" in " ".join(done.output.split())
 
 
-def test_a_wrong_password_is_told_without_it(
-    store: str, alone: NatsCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mosvpp.receiver._forward_log._CONNECTING_S", 1.0)
+def test_a_wrong_password_is_told_without_it(store: str, alone: NatsCluster) -> None:
     wrong = f"{PASSWORD}-wrong"
     done = run(*arguments(store, alone, "--once", stream="MOSVPP"), NATS_PASSWORD=wrong)
     assert done.exit_code != 0

@@ -515,8 +515,8 @@ CANARY = "canary-5d1f"
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits for a connection in vain does not wait for long."""
-    monkeypatch.setattr("mosvpp.receiver._forward_log._CONNECTING_S", 1.0)
+    """Who waits for a connection in vain tries it three times: a refusal may get lost in a reset."""
+    monkeypatch.setattr("mosvpp.receiver._forward_log._CONNECTING_S", 2.5)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -24,9 +24,10 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-if find_spec("sqlalchemy") is None:
+if _missing := [name for name in ("sqlalchemy", "aiohappyeyeballs") if find_spec(name) is None]:
     raise ImportError(
-        "a fleet needs SQLAlchemy, which comes with an extra: pip install 'mosvpp[fleet]'", name="sqlalchemy"
+        f"a fleet needs {_missing[0]}, which comes with an extra: pip install 'mosvpp[fleet]'",
+        name=_missing[0],
     )
 
 from .dispatches import Dispatch

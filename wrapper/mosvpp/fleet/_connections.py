@@ -8,11 +8,14 @@ was written, asks whether the request is still wanted right before, and looks at
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from typing import cast
+
+from aiohappyeyeballs import start_connection
 
 from mosvpp._answers import Answer
 from mosvpp._failures import readable
@@ -27,6 +30,7 @@ __all__ = ["Connections", "Exchange"]
 
 _KEEP_ALIVE_S = 2.0  # we close first, as in mosvpp._sockets
 _FRESH_S = 0.05
+_NEXT_ADDRESS_S = 0.25  # of a host with several: as RFC 8305 recommends
 _ROUNDS_TO_CLOSE = 5
 
 
@@ -109,13 +113,11 @@ class Connections:
         until = min(deadline, loop.time() + self._timeout.connect)
         try:
             async with asyncio.timeout_at(until):
+                # asyncio's own race between addresses leaves the winner open when it is cancelled.
+                found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                sock = await start_connection(found, happy_eyeballs_delay=_NEXT_ADDRESS_S)
                 _, made = await loop.create_connection(
-                    _Connection,
-                    self._host,
-                    self._port,
-                    ssl=self._tls,
-                    server_hostname=self._host if self._tls else None,
-                    happy_eyeballs_delay=0.25,
+                    _Connection, sock=sock, ssl=self._tls, server_hostname=self._host if self._tls else None
                 )
         except (OSError, UnicodeError, ValueError) as error:  # of these TimeoutError and SSLError are kinds
             name, text = type(error).__name__, readable(str(error), 200)

@@ -42,6 +42,7 @@ _ANSWER_S = 5.0
 _ASKING_S = 2.0
 _ELECTION_S = 20.0  # more than a cluster needs to find a new leader
 _SHORTEST_DUPLICATES_S = 30.0  # several times what a publication may be on its way
+_REFUSED = "it refused user, password or token"
 _TOO_LARGE = {10054}  # JSStreamMessageExceedsMaximum
 _FAILURES = (nats.errors.Error, js_errors.Error, OSError, TimeoutError)
 
@@ -100,9 +101,11 @@ class Log:
         self._js = self._nats.jetstream(timeout=_ANSWER_S)
 
     async def _note(self, error: Exception) -> None:
-        self._last_fault = _said(error)
+        said = _said(error)
         if self._js is not None:  # before, it is told by `open`
-            _log.warning("NATS: %s", self._last_fault)
+            _log.warning("NATS: %s", said)
+        elif self._last_fault != _REFUSED:  # a server that refuses may reset the connection as well
+            self._last_fault = said
 
     async def _note_loss(self) -> None:
         if not self._is_closing:
@@ -266,7 +269,7 @@ def _said(error: BaseException) -> str:
     if isinstance(error, nats.errors.NoRespondersError | js_errors.NoStreamResponseError):
         return "no server leads the stream at present"
     if "authorization" in f"{type(error).__name__} {error}".lower():
-        return "it refused user, password or token"
+        return _REFUSED
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__
