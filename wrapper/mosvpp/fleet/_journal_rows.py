@@ -78,18 +78,56 @@ def site_key(molecule_id: str) -> str:
     return molecule_id.lower()
 
 
+class _Many:
+    """One statement for many rows. It reads them from `{given}`: the named columns, and `place`, the order.
+
+    Plain SQL, since SQLAlchemy's layer costs ten times the statement; and one statement, since Python's
+    driver of SQLite lets go of the interpreter for each row that it is given, and waits to get it back. The
+    thread that commits and the one that sends would stop each other for a third of the time.
+    """
+
+    def __init__(self, statement: str, **columns: str) -> None:
+        parts = "SELECT " + ", ".join(
+            f"json_extract(value, '$[{index}]') AS {name}" for index, name in enumerate(columns)
+        )
+        arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
+        names = ", ".join([*columns, "place"])
+        self._statements = {
+            "sqlite": statement.format(given=f"({parts}, key AS place FROM json_each(?)) AS given"),
+            "postgresql": statement.format(given=f"unnest({arrays}) WITH ORDINALITY AS given ({names})"),
+        }
+
+    def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Run it for these rows, of which there is one at least; how many were written."""
+        dialect = connection.dialect.name
+        given: tuple[Any, ...]
+        if dialect == "sqlite":
+            given = (_encode(rows).decode(),)
+        else:
+            given = tuple(list(column) for column in zip(*rows, strict=True))
+        return connection.exec_driver_sql(self._statements[dialect], given).rowcount
+
+
 # --- what is wanted
 
-_INTO = (
-    "INSERT INTO mosvpp_dispatches (event_key, site_key, event_id, molecule_id, mode, plan, slot, start_at, "
-    "end_at, newest, holder, may_send, is_cancelled, is_open) VALUES "
+_WANTED = _Many(
+    """
+    INSERT INTO mosvpp_dispatches (event_key, site_key, event_id, molecule_id, mode, plan, slot, start_at,
+        end_at, newest, holder, may_send, is_cancelled, is_open)
+    SELECT event_key, site_key, event_id, molecule_id, mode, plan, slot, start_at,
+        end_at, 0, 0, TRUE, FALSE, TRUE FROM {given} ORDER BY place
+    ON CONFLICT DO NOTHING
+    """,  # two programs may record one plan at the same time
+    event_key="text",
+    site_key="text",
+    event_id="text",
+    molecule_id="text",
+    mode="text",
+    plan="text",
+    slot="text",
+    start_at="bigint",
+    end_at="bigint",
 )
-_WANTED = {
-    # Two programs may record one plan at the same time.
-    "sqlite": _INTO + "(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 1, 0, 1) ON CONFLICT DO NOTHING",
-    "postgresql": _INTO + "(%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, TRUE, FALSE, TRUE) "
-    "ON CONFLICT DO NOTHING",
-}
 
 
 def record(
@@ -103,24 +141,25 @@ def record(
 ) -> None:
     """Note what is wanted, where that is new. Raises `RuleError` where it must not be wanted."""
     keys = [(id_key(one.slot.event_id), site_key(one.molecule_id)) for one in wanted]
+    times = [(to_microseconds(one.slot.start), to_microseconds(one.slot.end)) for one in wanted]
+    rows = [
+        (*key, one.slot.event_id, one.molecule_id, mode.value, plan, text, *when)
+        for one, key, text, when in zip(wanted, keys, slot_texts, times, strict=True)
+    ]
+    if _WANTED.run(connection, rows) == len(rows):
+        return
     d = dispatches.c
     statement = select(d.id, d.event_key, d.site_key, d.mode, d.plan, d.newest, d.may_send, d.is_cancelled)
     chosen = tuple_(d.event_key, d.site_key).in_(keys)
     found = connection.execute(statement.where(chosen).order_by(d.id).with_for_update())
     known = {(row.event_key, row.site_key): row for row in found}
-    new, changed = [], []
-    for one, key, text in zip(wanted, keys, slot_texts, strict=True):
-        start_at, end_at = to_microseconds(one.slot.start), to_microseconds(one.slot.end)
-        row = known.get(key)
-        if row is None:
-            names = (*key, one.slot.event_id, one.molecule_id, mode.value)
-            new.append((*names, plan, text, start_at, end_at))
-        elif row.plan != plan:
+    changed = []
+    for one, key, text, when in zip(wanted, keys, slot_texts, times, strict=True):
+        row = known[key]
+        if row.plan != plan:
             _insist_on_new_version(row, one, mode, update_sent=update_sent)
-            version = {"plan": plan, "slot": text, "start_at": start_at, "end_at": end_at}
+            version = {"plan": plan, "slot": text, "start_at": when[0], "end_at": when[1]}
             changed.append({"number": row.id, **version, "may_send": True, "is_open": True})
-    if new:
-        connection.exec_driver_sql(_WANTED[connection.dialect.name], new)
     if changed:
         connection.execute(update(dispatches).where(d.id == bindparam("number")), changed)
 
@@ -140,23 +179,28 @@ def _insist_on_new_version(row: Any, one: Wanted, mode: DispatchMode, *, update_
 
 # --- what leaves
 
-# Plain SQL for what happens once or twice for each request: SQLAlchemy's layer costs ten times the statement.
 _GUARDS = {
-    "sqlite": "SELECT id, newest, holder, may_send, is_cancelled FROM mosvpp_dispatches "
-    "WHERE id IN (SELECT value FROM json_each(?))",
+    "sqlite": "SELECT json_group_array(json_array(id, newest, holder, may_send, is_cancelled)) "
+    "FROM mosvpp_dispatches WHERE id IN (SELECT value FROM json_each(?))",
     "postgresql": "SELECT id, newest, holder, may_send, is_cancelled FROM mosvpp_dispatches "
     "WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
 }
-_LEAVES = {
-    "sqlite": "UPDATE mosvpp_dispatches SET newest = ?, holder = ?, may_send = 0, is_cancelled = ?, "
-    "is_open = 1 WHERE id = ?",
-    "postgresql": "UPDATE mosvpp_dispatches SET newest = %s, holder = %s, may_send = FALSE, "
-    "is_cancelled = %s, is_open = TRUE WHERE id = %s",
-}
-_APPEND = {
-    "sqlite": "INSERT INTO mosvpp_entries (dispatch, entry) VALUES (?, ?)",
-    "postgresql": "INSERT INTO mosvpp_entries (dispatch, entry) VALUES (%s, %s)",
-}
+_LEAVES = _Many(
+    """
+    UPDATE mosvpp_dispatches SET newest = given.newest, holder = given.holder, may_send = FALSE,
+        is_cancelled = given.is_cancelled, is_open = TRUE
+    FROM {given} WHERE mosvpp_dispatches.id = given.number
+    """,
+    number="bigint",
+    newest="bigint",
+    holder="bigint",
+    is_cancelled="boolean",
+)
+_APPEND = _Many(
+    "INSERT INTO mosvpp_entries (dispatch, entry) SELECT dispatch, entry FROM {given} ORDER BY place",
+    dispatch="bigint",
+    entry="text",
+)
 
 
 class _Guard(NamedTuple):
@@ -169,15 +213,14 @@ class _Guard(NamedTuple):
     is_cancelled: bool
 
 
+_read_guards = msgspec.json.Decoder(list[tuple[int, int, int, int, int]]).decode
+
+
 def begin(connection: Connection, begins: Sequence[Begin], holder: int) -> list[Obstacle | None]:
     """Let requests leave, or say why not; this may be done twice. To note them is left to the caller."""
-    dialect = connection.dialect.name
-    numbers: Any = sorted({one.number for one in begins})
-    asked = _encode(numbers).decode() if dialect == "sqlite" else numbers
-    found = connection.exec_driver_sql(_GUARDS[dialect], (asked,))
-    guards = {row[0]: _Guard(*row) for row in found}
+    guards = _guards(connection, sorted({one.number for one in begins}))
     verdicts: list[Obstacle | None] = []
-    leaving: list[tuple[Any, ...]] = []
+    leaving: dict[int, tuple[int, int, int, bool]] = {}
     for number, sent in begins:
         guard = guards[number]
         verdict = _obstacle(guard, sent, holder)
@@ -185,10 +228,18 @@ def begin(connection: Connection, begins: Sequence[Begin], holder: int) -> list[
         if verdict is None:
             is_cancelled = bool(guard.is_cancelled or sent.cancels)
             guards[number] = _Guard(number, sent.revision, holder, False, is_cancelled)
-            leaving.append((sent.revision, holder, is_cancelled, number))
+            leaving[number] = (number, sent.revision, holder, is_cancelled)
     if leaving:
-        connection.exec_driver_sql(_LEAVES[dialect], leaving)
+        _LEAVES.run(connection, list(leaving.values()))
     return verdicts
+
+
+def _guards(connection: Connection, numbers: list[int]) -> dict[int, _Guard]:
+    dialect = connection.dialect.name
+    asked: Any = _encode(numbers).decode() if dialect == "sqlite" else numbers
+    found: Any = connection.exec_driver_sql(_GUARDS[dialect], (asked,))
+    rows = _read_guards(found.scalar()) if dialect == "sqlite" else found
+    return {row[0]: _Guard(*row) for row in rows}
 
 
 def _obstacle(guard: _Guard, sent: Sent, holder: int) -> Obstacle | None:
@@ -213,7 +264,7 @@ def append(connection: Connection, notes: Iterable[Note]) -> None:
         if isinstance(entry, Answered) and entry.verdict == "not_sent":
             unsent.append({"number": number, "revision": entry.revision})
     if rows:
-        connection.exec_driver_sql(_APPEND[connection.dialect.name], rows)
+        _APPEND.run(connection, rows)
     if unsent:
         d = dispatches.c
         still = (d.id == bindparam("number")) & (d.newest == bindparam("revision")) & ~d.is_cancelled
