@@ -24,11 +24,12 @@ from hypothesis import strategies as st
 import mosvpp
 import outgoing
 from hostile_server import Connection, HostileServer
-from mosvpp import Client, DispatchReceipt, Outcome, errors
+from mosvpp import Client, DispatchReceipt, Outcome, Request, errors
 from mosvpp.auth import ApiKey, Key
 from outgoing import EVENT_ID, KEY, SITE, Clients, Server, call, dispatch_reply, good_body, reply, slot
 
 OURS = str(Path(mosvpp.__file__).parent)
+REQUEST = Request(operation="submit_dispatch", method="POST", path="/x", molecule_id=SITE)
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "JSON": lambda key: json.dumps(key)[1:-1],
@@ -214,7 +215,7 @@ def _without_the_test(error: BaseException) -> BaseException:
 
 def test_the_walk_finds_what_is_there() -> None:
     """The positive control: each hiding place, with something in it."""
-    box = errors.RejectedError("x")
+    box = errors.RejectedError("x", request=REQUEST)
     box.add_note("note")
     box.__cause__ = KeyError("inner")
     found = walked(box)
@@ -224,7 +225,7 @@ def test_the_walk_finds_what_is_there() -> None:
     with pytest.raises(AssertionError):
         result_is_clean([f"x{KEY}"])
     with pytest.raises(AssertionError):
-        result_is_clean(errors.RejectedError("x", retry_after=KEY))  # type: ignore[arg-type]
+        result_is_clean(errors.RejectedError("x", request=REQUEST, retry_after=KEY))  # type: ignore[arg-type]
 
 
 def test_a_client_shows_nothing(clients: Clients) -> None:

@@ -83,7 +83,7 @@ class _CallError(MosVPPError):
         self,
         message: str,
         *,
-        request: Request | None = None,
+        request: Request,
         answer: Answer | None = None,
         attempts: int = 1,
     ) -> None:
@@ -91,6 +91,10 @@ class _CallError(MosVPPError):
         self.request = request
         self.answer = answer
         self.attempts = attempts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By itself an exception is copied and pickled by calling its class with the message alone.
+        return _without_init, (type(self), self.args), self.__dict__
 
     @property
     def status(self) -> int | None:
@@ -113,6 +117,10 @@ class _CallError(MosVPPError):
         return self.answer.problem if self.answer else None
 
 
+def _without_init(kind: type[_CallError], args: tuple[Any, ...]) -> _CallError:
+    return kind.__new__(kind, *args)
+
+
 class UnreachableError(_CallError):
     """No connection could be made, so that nothing was sent; or a GET got no answer. Trying again is safe."""
 
@@ -128,7 +136,7 @@ class OutcomeUnknownError(_CallError):
     @property
     def ids(self) -> tuple[str, ...]:
         """The ids of the events, or of the site command, in the caller's spelling."""
-        return self.request.ids if self.request else ()
+        return self.request.ids
 
 
 class RejectedError(_CallError):
@@ -142,7 +150,7 @@ class RejectedError(_CallError):
         self,
         message: str,
         *,
-        request: Request | None = None,
+        request: Request,
         answer: Answer | None = None,
         attempts: int = 1,
         retry_after: float | None = None,
