@@ -69,6 +69,25 @@ def test_an_unknown_outcome_is_one_object_with_json(run: Run, serve: Run, answer
     assert again.received[0] == server.received[0]
 
 
+@pytest.mark.parametrize("command", ["dispatch", "command"])
+@pytest.mark.parametrize("kept", ["what --json printed", "the receipt"])
+def test_a_receipt_that_says_nothing_can_be_resent_out_of_a_file(
+    run: Run, serve: Run, answer: Any, site: str, kept: str, command: str
+) -> None:
+    server = serve(answer(200), answer(200, ACCEPTED))
+    asked = (
+        (*FIVE_KW, *WHEN) if command == "dispatch" else ("21000:off", "--duration", "15m", "--live", "--yes")
+    )
+    ran = run(command, site, *asked, "--base-url", server.url, "--json")
+    assert (ran.code, ran.json["outcome"]) == (Exit.OUTCOME_UNKNOWN, "unknown")
+    Path("out.json").write_text(ran.out if kept == "what --json printed" else json.dumps(ran.json["receipt"]))
+    armed = () if command == "dispatch" else ("--live",)
+    resent = run("resend", "out.json", *armed, "--yes", "--base-url", server.url)
+    assert resent.code == Exit.OK, resent.err
+    assert f"resend submit_{command.replace('command', 'site_command')}" in resent.words
+    assert server.received[0] == server.received[1]
+
+
 def test_a_file_is_never_overwritten(run: Run, serve: Run, answer: Any, site: str) -> None:
     server = serve(answer(500))
     options = ("dispatch", site, *FIVE_KW, *WHEN, "--event-id", EVENT, "--base-url", server.url)

@@ -89,6 +89,7 @@ def right_use(key: str) -> None:
         client.submit_dispatch(SITE, [slot, *others], mode="live")
         client.submit_dispatch(SITE, (slot,), mode="live")
         assert_type(client.cancel_dispatch(receipt), DispatchReceipt)
+        assert_type(client.resend(receipt).outcome, Outcome)
         assert_type(receipt.outcome, Outcome)
         assert_type(receipt.certainty, Certainty)
         assert_type(receipt.items, tuple[ReceiptItem, ...])
@@ -115,10 +116,9 @@ def right_use_of_errors(client: Client) -> None:
         client.sync_devices(SITE)
     except errors.OutcomeUnknownError as error:
         assert_type(error.ids, tuple[str, ...])
-        assert_type(error.request, Request | None)
-        if error.request is not None:
-            client.resend(error.request)
-            client.cancel_dispatch(error.request)
+        assert_type(error.request, Request)
+        assert_type(client.resend(error.request), DispatchReceipt | CommandReceipt)
+        assert_type(client.cancel_dispatch(error.request), DispatchReceipt)
     except errors.RejectedError as error:
         assert_type(error.status, int | None)
         assert_type(error.problem, dict[str, Any] | None)
@@ -171,7 +171,7 @@ def wrong_use(client: Client, asynchronous: AsyncClient, slot: EventSlot, receip
     client.submit_site_command(SITE, commands.turn_off("1"), duration=900)  # type: ignore[arg-type]
     client.submit_site_command(SITE, slot, duration=HOUR)  # type: ignore[arg-type]
     client.cancel_dispatch(slot)  # type: ignore[arg-type]
-    client.resend(receipt)  # type: ignore[arg-type]
+    client.resend(slot)  # type: ignore[arg-type]
     receipt.outcome = Outcome.ACCEPTED  # type: ignore[misc]
     Client(b"key")  # type: ignore[arg-type]
     Client("key", transport=httpx.AsyncHTTPTransport())  # type: ignore[arg-type]

@@ -87,7 +87,6 @@ def test_what_may_have_been_received_is_never_repeated(
     with pytest.raises(errors.OutcomeUnknownError, match="telemetry") as caught:
         call(client, operation)
     assert len(server.requests) == 1
-    assert caught.value.request is not None
     assert caught.value.ids == caught.value.request.ids
     assert caught.value.request.body == server.requests[0].content
     assert client.resend(caught.value.request).is_accepted, "and a person may decide to send it again"
@@ -443,7 +442,6 @@ def test_an_outdated_request_is_not_resent(clients: Clients) -> None:
     client = clients.make(server)
     with pytest.raises(errors.OutcomeUnknownError) as caught:
         client.submit_dispatch(SITE, slot(), mode="test")
-    assert caught.value.request is not None
     client.cancel_dispatch(caught.value.request)
     with pytest.raises(errors.RuleError, match="undo"):
         client.resend(caught.value.request)
@@ -602,16 +600,71 @@ def test_resending_needs_arming_like_the_first_time(clients: Clients) -> None:
         assert server.requests == []
 
 
-def test_a_get_can_be_resent(clients: Clients) -> None:
+def test_a_question_is_asked_again_and_not_resent(clients: Clients) -> None:
+    """It changes nothing, so that there is nothing for a person to decide."""
     with pytest.raises(errors.UnexpectedResponseError) as caught:
         clients.make(Server(reply(500))).sync_devices(SITE)
-    assert len(clients.make(Server(reply(200, good_body("sync_devices")))).resend(caught.value.request)) == 1
+    server = Server(reply(200))
+    with pytest.raises(errors.RuleError, match="call it again"):
+        clients.make(server).resend(caught.value.request)
+    assert server.requests == []
 
 
-@pytest.mark.parametrize("wrong", [None, "request", {"operation": "submit_dispatch"}, b""])
-def test_only_a_request_can_be_resent(clients: Clients, wrong: Any) -> None:
-    with pytest.raises(errors.RuleError):
+@pytest.mark.parametrize("wrong", [None, "request", {"operation": "submit_dispatch"}, b"", slot()], ids=type)
+def test_only_what_was_sent_can_be_resent(clients: Clients, wrong: Any) -> None:
+    with pytest.raises(errors.RuleError, match="was not sent"):
         clients.make(Server(reply(200))).resend(wrong)
+
+
+@pytest.mark.parametrize("operation", outgoing.POSTS)
+def test_a_receipt_that_says_nothing_can_be_resent(clients: Clients, operation: str) -> None:
+    server = Server(reply(200), reply(200, good_body(operation)))
+    client = clients.make(server)
+    receipt = call(client, operation)
+    assert receipt.outcome == "unknown"
+    assert client.resend(type(receipt).from_json(receipt.to_json())).is_accepted
+    assert server.requests[0].content == server.requests[1].content
+    assert server.requests[0].url == server.requests[1].url
+
+
+@pytest.mark.parametrize("operation", outgoing.POSTS)
+def test_a_conflict_after_a_receipt_that_says_nothing_is_no_refusal(clients: Clients, operation: str) -> None:
+    """It may be the first request that the second one is in conflict with."""
+    client = clients.make(Server(reply(200), reply(409)))
+    receipt = call(client, operation)
+    with pytest.raises(errors.OutcomeUnknownError):
+        client.resend(receipt)
+
+
+def test_a_receipt_is_not_resent_after_a_newer_revision(clients: Clients) -> None:
+    server = Server(reply(200), CANCELLED)
+    client = clients.make(server)
+    receipt = client.submit_dispatch(SITE, slot(), mode="test")
+    client.cancel_dispatch(receipt)
+    with pytest.raises(errors.RuleError, match="undo"):
+        client.resend(type(receipt).from_json(receipt.to_json()))
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("operation", outgoing.POSTS)
+def test_what_was_answered_is_not_resent(clients: Clients, operation: str) -> None:
+    server = Server(reply(200, good_body(operation)))
+    client = clients.make(server)
+    with pytest.raises(errors.RuleError, match="accepted") as caught:
+        client.resend(call(client, operation))
+    assert caught.value.evidence == ("behaviour.repeat_post",)
+    assert len(server.requests) == 1
+
+
+def test_resending_a_receipt_needs_arming_like_the_first_time(clients: Clients) -> None:
+    for receipt in (
+        clients.make(Server(reply(200))).submit_dispatch(SITE, slot(), mode="live"),
+        call(clients.make(Server(reply(200))), "submit_site_command"),
+    ):
+        server = Server(reply(200))
+        with pytest.raises(errors.RuleError, match="allow_live"):
+            clients.make(server, allow_live=False).resend(receipt)
+        assert server.requests == []
 
 
 # --- cancelling ---------------------------------------------------------------------------------------------

@@ -159,14 +159,13 @@ class Calls:
             duration_s=seconds,
         )
 
-    def resend(self, request: Request) -> Flow[Any]:
+    def resend(self, sent: Any) -> Flow[DispatchReceipt | CommandReceipt]:
         """Send a request again, as it was; the caller decided so."""
-        if not isinstance(request, Request):
-            msg = f"{type(request).__name__} is no Request; pass the .request of an OutcomeUnknownError"
-            raise RuleError(msg, path="request", rule="type")
-        read: Callable[[Request, Answer, int], Any]
-        if request.operation == _wire.DEVICE_SYNC:
-            made, read = self._prepare_sync(request.molecule_id), self._read_devices
+        request = sent if isinstance(sent, Request) else self._request_of(sent)
+        read: Callable[[Request, Answer, int], DispatchReceipt | CommandReceipt]
+        if request.operation == _wire.DISPATCH:
+            made = self.prepare_dispatch(request.molecule_id, request.slots, request.mode)
+            read = self._read_dispatch
         elif request.operation == _wire.SITE_COMMAND:
             scmd_id = "".join(request.ids)
             made = self.prepare_site_command(
@@ -174,8 +173,8 @@ class Calls:
             )
             read = self._read_command
         else:
-            made = self.prepare_dispatch(request.molecule_id, request.slots, request.mode)
-            read = self._read_dispatch
+            msg = f"{request.operation} changes nothing, so that there is nothing to decide: call it again"
+            raise RuleError(msg, path="request", rule="type")
         # It may come out of a file: what it claims to be is what would be sent, byte for byte.
         if msgspec.structs.replace(made, revision=request.revision) != request:
             msg = "this request was changed, or made by another version: submit its slots or commands anew"
@@ -183,6 +182,22 @@ class Calls:
         if self._revisions.is_outdated(request):
             raise _outdated()
         return self._flow(request, read, sent_before=True)
+
+    def _request_of(self, receipt: Any) -> Request:
+        """The request that was answered with a receipt which says nothing."""
+        if not isinstance(receipt, DispatchReceipt | CommandReceipt):
+            msg = f"{type(receipt).__name__} was not sent; give a receipt, or the .request of an error"
+            raise RuleError(msg, path="request", rule="type")
+        if receipt.outcome is not Outcome.UNKNOWN:
+            msg = f"the receipt says {receipt.outcome}, and what was answered is not sent again"
+            raise RuleError(msg, path="request", rule="unknown", evidence=("behaviour.repeat_post",))
+        if isinstance(receipt, DispatchReceipt):
+            made = self.prepare_dispatch(receipt.molecule_id, receipt.slots, receipt.mode)
+        else:
+            made = self.prepare_site_command(
+                receipt.molecule_id, receipt.commands, receipt.duration_s, receipt.scmd_id
+            )
+        return msgspec.structs.replace(made, revision=receipt.revision)
 
     def _insist_on_arming(self, why: str) -> None:
         if not self._allow_live:

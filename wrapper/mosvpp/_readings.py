@@ -70,6 +70,7 @@ def read_dispatch_receipt(
         items=items,
         message=reply.message if reply else None,
         raw=answer,
+        revision=request.revision,
     )
 
 
@@ -91,6 +92,7 @@ def read_command_receipt(
         items=items,
         message=reply.message if reply else None,
         raw=answer,
+        revision=request.revision,
     )
 
 

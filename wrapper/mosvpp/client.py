@@ -185,11 +185,13 @@ class Client(Shell):
         """
         return self._run(self._calls.submit_site_command(molecule_id, commands, duration, scmd_id))
 
-    def resend(self, request: Request) -> Any:
-        """Send the identical request once more, because you decided to; see `OutcomeUnknownError`.
+    def resend(self, request: Request | DispatchReceipt | CommandReceipt) -> DispatchReceipt | CommandReceipt:
+        """Send the identical request once more, because you decided to.
 
-        Returns what the first call would have returned. Raises like it; a dispatch request that was overtaken
-        by a newer revision of one of its events is refused with `RuleError` (behaviour.revision_order).
+        Give the `request` of an `OutcomeUnknownError`, or the receipt itself where its outcome is unknown.
+        Returns and raises what the first call would have; a 409 is an unknown outcome here, since it may be
+        about that one. A dispatch request that was overtaken by a newer revision of one of its events is
+        refused with `RuleError` (behaviour.revision_order).
         """
         return self._run(self._calls.resend(request))
 
@@ -290,7 +292,9 @@ class AsyncClient(Shell):
         """Command devices of a site, at once; see `Client.submit_site_command`."""
         return await self._run(self._calls.submit_site_command(molecule_id, commands, duration, scmd_id))
 
-    async def resend(self, request: Request) -> Any:
+    async def resend(
+        self, request: Request | DispatchReceipt | CommandReceipt
+    ) -> DispatchReceipt | CommandReceipt:
         """Send the identical request once more, because you decided to; see `Client.resend`."""
         return await self._run(self._calls.resend(request))
 

@@ -63,6 +63,7 @@ class _Receipt(Value, frozen=True, kw_only=True):
     items: tuple[ReceiptItem, ...]
     message: str | None
     raw: Answer
+    revision: int = 0
 
     @property
     def is_accepted(self) -> bool:
@@ -73,7 +74,8 @@ class _Receipt(Value, frozen=True, kw_only=True):
 class DispatchReceipt(_Receipt, frozen=True, kw_only=True, tag_field="kind", tag="dispatch_receipt"):
     """The receipt of a dispatch request; keep it (`to_json`) to be able to cancel from anywhere.
 
-    `slots` are the events as they were sent, `mode` the mode they were sent in, `raw` the answer as it came.
+    `slots` are the events as they were sent, `mode` the mode they were sent in, `raw` the answer as it came,
+    and `revision` the one of the request.
     """
 
     mode: DispatchMode

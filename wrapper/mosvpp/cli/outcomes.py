@@ -31,9 +31,11 @@ def heading(what: str, site: str, connection: Connection) -> Text:
     return Text.assemble(plain(what), " · ", (plain(site), "bold"), " · ", (connection.base_url, "dim"))
 
 
-def request_table(request: Request) -> RenderableType:
-    """What a request asks for."""
-    return slots_table(request.slots) if request.slots else commands_table(request.commands)
+def request_table(sent: Request | DispatchReceipt | CommandReceipt) -> RenderableType:
+    """What was asked for."""
+    if isinstance(sent, DispatchReceipt) or (isinstance(sent, Request) and sent.slots):
+        return slots_table(sent.slots)
+    return commands_table(sent.commands)
 
 
 def receipt_lines(
