@@ -95,12 +95,12 @@ class Client(Shell):
     """Calls MosVPP, and blocks until the answer is there. Threads may share it; use it in a `with` block.
 
     `api_key` is the partner's key, or a function that returns the current one; without it the environment
-    variable MOSVPP_API_KEY is read. `base_url` is the origin without the version. `allow_live` arms live
-    dispatch and site commands, which move real devices. A plain number as `timeout` is the total deadline of
-    one attempt, in seconds. `retry` says how often a request is sent again where that is safe (see
-    `mosvpp.retry`). `proxy` is a URL; `trust_env` reads one from the environment. `transport` is any httpx
-    transport, for tests. `on_drift` is called with each surprise, and `statuses` adds status words, as in
-    `{"DONE": "completed"}`.
+    variable MOSVPP_API_KEY is read. `base_url` is the origin without the version; it is never read from the
+    environment, since it decides where the key goes. `allow_live` arms live dispatch and site commands, which
+    move real devices. A plain number as `timeout` is the total deadline of one attempt, in seconds. `retry`
+    says how often a request is sent again where that is safe (see `mosvpp.retry`). `proxy` is a URL;
+    `trust_env` reads one from the environment. `transport` is any httpx transport, for tests. `on_drift` is
+    called with each surprise, and `statuses` adds status words, as in `{"DONE": "completed"}`.
 
     Raises `RuleError` for arguments that make no sense; every other error is in `mosvpp.errors`.
     """
