@@ -1,6 +1,6 @@
 """Measure speed as ratios against named peers, all in one run.
 
-    python3 scripts/bench.py core|fleet|receiver [--json] [--rounds N] [--quick]
+    python3 scripts/bench.py core|fleet|receiver|sandbox [--json] [--rounds N] [--quick]
 
 Machines are noisy, so a figure alone means little: each is a ratio of medians, taken from rounds in which
 ours and the peer's take turns. The limits are goals that the project holds itself to; exit status 1 says that
