@@ -6,17 +6,19 @@ import asyncio
 import gc
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from deliveries import SECRET, InboxFactory, new, push_body
+from manual_clock import ManualClock
 from mosvpp import DataPush
+from mosvpp.clock import Clock
 from mosvpp.errors import StoreError
 from mosvpp.receiver import MemoryInbox, SqlInbox, asgi
 from mosvpp.receiver._asgi import AsgiReceiver
-from mosvpp.signatures import SharedHeaders
+from mosvpp.signatures import Headers, SharedHeaders
 from mosvpp.store import Pending
 
 PATIENCE_S = 30
@@ -97,8 +99,8 @@ def test_a_head_request_is_answered_without_a_body(make_inbox: InboxFactory) -> 
 class Broken(MemoryInbox):
     """Fails in a chosen way."""
 
-    def __init__(self, failure: BaseException | None) -> None:
-        super().__init__()
+    def __init__(self, failure: BaseException | None, clock: Clock | None = None) -> None:
+        super().__init__(clock=clock)
         self._failure = failure
 
     def put(self, delivery: object) -> Any:
@@ -130,6 +132,40 @@ def test_what_is_not_stored_is_not_acknowledged(
     assert "could not be stored" in caplog.text
 
 
+@pytest.mark.parametrize("reason", ["failed", "full"])
+def test_a_store_that_fails_many_fills_no_log(
+    reason: str, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = mounted(Broken(StoreError("it broke", reason=reason), clock))
+
+    def told(count: int) -> list[str]:
+        caplog.clear()
+        for _ in range(count):
+            assert asyncio.run(call(app))[0] == 503
+        assert all(bool(record.exc_info) == (reason == "failed") for record in caplog.records)
+        return [record.getMessage() for record in caplog.records]
+
+    first = f"a delivery could not be stored ({reason}): it broke"
+    assert told(50) == [first]
+    clock.advance(9)
+    assert told(1) == []
+    clock.advance(1)
+    assert told(50) == [f"{first}; 50 more since the last line like this"]
+
+
+def test_each_cause_of_a_failure_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    inbox = Broken(None)
+    app = mounted(inbox)
+    for failure in (StoreError("away", reason="unavailable"), ZeroDivisionError("one"), KeyError("two")):
+        inbox._failure = failure
+        assert asyncio.run(call(app))[0] == 503
+    assert [record.exc_info and record.exc_info[0] for record in caplog.records] == [
+        None,
+        ZeroDivisionError,
+        KeyError,
+    ]
+
+
 def test_a_store_that_does_not_answer_is_not_waited_for() -> None:
     inbox = Broken(None)
     app = mounted(inbox, store_deadline=timedelta(milliseconds=40))
@@ -148,6 +184,36 @@ def test_a_full_queue_refuses(make_inbox: InboxFactory) -> None:
     lanes.receiving._max_waiting = 0
     assert asyncio.run(call(mounted(inbox)))[0] == 503
     assert inbox.counters.refused == {"store_queue_full": 1}
+
+
+# When the verifier fails
+
+
+class Failing:
+    """A verifier of a partner's own that cannot reach what it asks."""
+
+    def __init__(self, *, needs_body: bool) -> None:
+        self.needs_body: bool = needs_body
+
+    def verify(self, body: bytes, headers: Headers, now: datetime) -> None:
+        raise OSError("no answer from the vault")
+
+
+@pytest.mark.parametrize("quarantine", [True, False])
+@pytest.mark.parametrize("needs_body", [True, False])
+def test_who_cannot_be_checked_is_neither_stored_nor_turned_away(
+    needs_body: bool, quarantine: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with MemoryInbox() as inbox:
+        app = asgi(inbox, verifier=Failing(needs_body=needs_body), quarantine=quarantine)
+        for _ in range(3):
+            status, headers, _ = asyncio.run(call(app))
+            assert (status, headers[b"retry-after"]) == (503, b"5")
+        assert list(inbox.find()) == inbox.quarantined() == []
+        assert inbox.counters.refused == {"verifier": 3}
+    (record,) = caplog.records
+    assert "could not be checked (OSError)" in record.getMessage()
+    assert "no answer from the vault" in caplog.text
 
 
 # When the sender fails

@@ -325,6 +325,19 @@ def test_wsgi_does_not_acknowledge_what_is_not_stored(
     assert inbox.counters.refused == {"store_full": 1, "store_failed": 1}
 
 
+def failing() -> list[str]:
+    raise OSError("no answer from the vault")
+
+
+def test_where_the_secrets_cannot_be_had_nothing_is_acknowledged(make_inbox: InboxFactory) -> None:
+    inbox, verifier = make_inbox(), SharedHeaders({"X-API-Key": failing})
+    status, headers, _ = call_wsgi(wsgi(inbox, verifier=verifier), push_body())
+    assert (status, headers["retry-after"]) == ("503 Service Unavailable", "5")
+    answer = lambda_handler(inbox, verifier=verifier)(event_v1(), None)
+    assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
+    assert inbox.counters.refused == {"verifier": 2}
+
+
 # Lambda
 
 

@@ -11,9 +11,9 @@ from mosvpp.errors import StoreError
 from mosvpp.signatures import Verifier
 
 from ._deadlines import Deadlines
-from ._handle import Answer, Intake, Options, Reception, Request, Stranger, answer, stored
+from ._handle import Answer, Intake, Options, Reception, Request, Stranger, VerifierFault, answer, stored
 from ._probes import Probes
-from ._threads import keep_stranger, not_stored
+from ._threads import keep_stranger, not_checked, not_stored
 from .deliveries import NewDelivery
 from .inbox import Inbox
 from .tracing import receiving
@@ -53,7 +53,10 @@ class AsgiReceiver:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
         if scope["type"] == "http":
-            made = await self._serve(scope, receive)
+            try:
+                made = await self._serve(scope, receive)
+            except VerifierFault as fault:
+                made = not_checked(self._inbox, fault)
             if made.reason is not None:
                 self._inbox.counters.count(self._inbox.counters.refused, made.reason)
             body = b"" if scope["method"] == "HEAD" else made.body
@@ -106,11 +109,13 @@ class AsgiReceiver:
         except asyncio.CancelledError:
             if not deadlines.has_cut(task):
                 raise
-            made = answer("slow_body", unread=True) if found is None else not_stored("timeout", None)
+            made = answer("slow_body", unread=True) if found is None else not_stored(inbox, "timeout", None)
         except StoreError as error:
-            made = not_stored(error.reason, error)
+            made = not_stored(inbox, error.reason, error)
+        except VerifierFault:
+            raise
         except Exception as error:  # noqa: BLE001  not stored, and the sender must learn that
-            made = not_stored("failed", error)
+            made = not_stored(inbox, "failed", error)
         finally:
             deadlines.end(task)
         return made

@@ -32,6 +32,7 @@ __all__ = [
     "Reception",
     "Request",
     "Stranger",
+    "VerifierFault",
     "answer",
     "stored",
 ]
@@ -123,6 +124,10 @@ class Stranger(NamedTuple):
     delivery_id: bytes | None
 
 
+class VerifierFault(Exception):  # noqa: N818  the cause is the error
+    """The verifier, or a function that gives it secrets, has failed: nobody knows who the sender is."""
+
+
 # By reason: the status, and a sentence that helps the sender. That of 401 never says what was wrong.
 _ANSWERS: dict[str, tuple[int, str]] = {
     "path": (404, "there is nothing here; deliveries go to /data-push or /execution-response"),
@@ -137,12 +142,14 @@ _ANSWERS: dict[str, tuple[int, str]] = {
     "denied": (403, "this address is not allowed here"),
     "unauthenticated": (401, "the credentials are missing or wrong"),
     "store": (503, "the delivery could not be stored; send it again later"),
+    "verifier": (503, "the sender could not be checked; send it again later"),
     "not_ready": (503, "the store is not ready"),
 }
 _EXTRA: dict[str, list[tuple[bytes, bytes]]] = {
     "method": [(b"allow", b"POST")],
     "probe_method": [(b"allow", b"GET, HEAD")],
     "store": [(b"retry-after", b"5")],
+    "verifier": [(b"retry-after", b"5")],
     "not_ready": [(b"retry-after", b"5")],
 }
 _LEAVE_UNREAD = (b"connection", b"close")  # or the server would go on reading a body that nobody wants
@@ -210,7 +217,7 @@ class Intake:
         self._allowed = networks(allowed, path="allowed")
 
     def begin(self, request: Request, now: datetime) -> Answer | Probe | Reception:
-        """Look at the head of a request."""
+        """Look at the head of a request. Raises `VerifierFault`."""
         kind = self._kinds.get(request.path) or self._kinds.get(request.path.rstrip("/"))
         if kind is None:
             return self._begin_probe(request)
@@ -297,11 +304,13 @@ class Reception:
         return self._intake.kept(self._fields)
 
     def check(self, body: bytes) -> str | None:
-        """Ask the verifier; the reason why the sender is not recognised, or None."""
+        """Ask the verifier; the reason why the sender is not recognised, or None. Raises `VerifierFault`."""
         try:
             self._intake.verifier.verify(body, self._fields, self._now)
         except AuthenticationError as error:
             self._stranger = error.reason
+        except Exception as error:
+            raise VerifierFault from error
         return self._stranger
 
     def feed(self, chunk: bytes) -> Answer | None:
@@ -324,7 +333,7 @@ class Reception:
         return None
 
     def finish(self) -> Answer | NewDelivery | Stranger:
-        """The body is complete: what to store."""
+        """The body is complete: what to store. Raises `VerifierFault`."""
         if self._inflater is not None and (not self._inflater.eof or self._inflater.unused_data):
             return answer("damaged")  # cut off; or what stands behind the end would be acknowledged and lost
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)

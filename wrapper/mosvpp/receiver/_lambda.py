@@ -9,9 +9,9 @@ from typing import Any, TypeAlias, Unpack
 
 from mosvpp.signatures import Verifier
 
-from ._handle import Answer, Intake, Options, Request, answer
+from ._handle import Answer, Intake, Options, Request, VerifierFault, answer
 from ._probes import Probes
-from ._threads import store
+from ._threads import not_checked, store
 from .inbox import Inbox
 from .tracing import receiving
 
@@ -33,7 +33,10 @@ def lambda_handler(
     intake, probes, prefix = Intake(verifier, **options), Probes(inbox), mounted_at.rstrip("/")
 
     def handle(event: Mapping[str, Any], _context: object = None) -> dict[str, Any]:
-        made = _serve(inbox, intake, probes, event, prefix)
+        try:
+            made = _serve(inbox, intake, probes, event, prefix)
+        except VerifierFault as fault:
+            made = not_checked(inbox, fault)
         if made.reason is not None:
             inbox.counters.count(inbox.counters.refused, made.reason)
         return {

@@ -6,11 +6,11 @@ import logging
 
 from mosvpp.errors import StoreError
 
-from ._handle import Answer, Intake, Stranger, answer, stored
+from ._handle import Answer, Intake, Stranger, VerifierFault, answer, stored
 from .deliveries import NewDelivery
 from .inbox import Inbox
 
-__all__ = ["keep_stranger", "not_stored", "store"]
+__all__ = ["keep_stranger", "not_checked", "not_stored", "store"]
 
 _log = logging.getLogger("mosvpp.receiver")
 
@@ -24,9 +24,9 @@ def store(inbox: Inbox, intake: Intake, found: Answer | NewDelivery | Stranger) 
     try:
         inbox.put(found).result(intake.store_deadline_s)
     except StoreError as error:
-        return not_stored(error.reason, error)
+        return not_stored(inbox, error.reason, error)
     except Exception as error:  # noqa: BLE001  not stored, and the sender must learn that
-        return not_stored("failed", error)
+        return not_stored(inbox, "failed", error)
     return stored()
 
 
@@ -42,16 +42,34 @@ def keep_stranger(inbox: Inbox, stranger: Stranger) -> Answer:
     return answer("unauthenticated", count_as=stranger.reason)
 
 
-def not_stored(reason: str, error: BaseException | None) -> Answer:
+def not_stored(inbox: Inbox, reason: str, error: BaseException | None) -> Answer:
     """The answer where the store failed."""
-    said = "" if error is None else f": {error}"
-    # Where the store is away there is a line for each delivery, not a page: the log may be on the full disk.
     is_known = isinstance(error, StoreError) and error.reason != "failed"
-    _log.error(
-        "a delivery could not be stored (%s)%s",
-        reason,
-        said,
-        extra={"reason": reason},
-        exc_info=None if is_known else error,
-    )
+    cause = error if is_known or error is None else error.__cause__ or error
+    # Where the store is away every delivery fails alike, and the log may be on the full disk.
+    passed_over = inbox.complaints.due(f"{reason} {type(cause).__name__}")
+    if passed_over is not None:
+        _log.error(
+            "a delivery could not be stored (%s)%s%s",
+            reason,
+            "" if error is None else f": {error}",
+            f"; {passed_over:,} more since the last line like this" if passed_over else "",
+            extra={"reason": reason, "count": passed_over + 1},
+            exc_info=None if is_known else error,
+        )
     return answer("store", count_as=f"store_{reason}")
+
+
+def not_checked(inbox: Inbox, fault: VerifierFault) -> Answer:
+    """The answer where the verifier failed: as if the store had, because the fault is on this side."""
+    cause = fault.__cause__
+    passed_over = inbox.complaints.due(f"verifier {type(cause).__name__}")
+    if passed_over is not None:
+        _log.error(
+            "the sender of a delivery could not be checked (%s)%s",
+            type(cause).__name__,
+            f"; {passed_over:,} more since the last line like this" if passed_over else "",
+            extra={"reason": "verifier", "count": passed_over + 1},
+            exc_info=cause,
+        )
+    return answer("verifier", unread=True)

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias, Unpack
 
 from mosvpp.signatures import Verifier
 
-from ._handle import Answer, Intake, Options, Reception, Request, answer
+from ._handle import Answer, Intake, Options, Reception, Request, VerifierFault, answer
 from ._probes import Probes
-from ._threads import store
+from ._threads import not_checked, store
 from .inbox import Inbox
 from .tracing import receiving
 
@@ -56,7 +56,10 @@ class WsgiReceiver:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        made = self._serve(environ)
+        try:
+            made = self._serve(environ)
+        except VerifierFault as fault:
+            made = not_checked(self._inbox, fault)
         if made.reason is not None:
             self._inbox.counters.count(self._inbox.counters.refused, made.reason)
         # A connection is the server's business in WSGI.

@@ -20,7 +20,8 @@ from mosvpp.statuses import check_statuses
 from mosvpp.store import Pending
 
 from ._bell import Bell
-from ._inspection import Backlog, Site
+from ._complaints import Complaints
+from ._inspection import Backlog, Silence, Site
 from ._loops import Deliveries
 from ._quarantine import Quarantined
 from ._queue import Claim, Verdict
@@ -67,6 +68,7 @@ class Inbox(ABC):
         self.tracer = tracer
         self.counters: Counters = Counters()
         self.bell: Bell = Bell()
+        self.complaints: Complaints = Complaints(self.clock)
         self._handlers: dict[Kind, Handler] = {}
 
     # Opening
