@@ -145,7 +145,7 @@ def test_the_body_alone_is_written_byte_for_byte(inbox: SqlInbox) -> None:
         (b'{"a": 1, "a": 1e999}', '"a": 1, "a": 1e999'),  # nothing is read into it
         (b"\x1b[31m\xff", r"\x1b[31m\xff"),
         (b"[" * 100_000, "no JSON, the first 65,536 characters"),
-        (b"", "purged"),
+        (b"", "empty"),
     ],
     ids=["double key", "escapes", "deep", "empty"],
 )
@@ -200,7 +200,15 @@ def test_purging_needs_a_yes_and_says_how_many(run: Run, inbox: SqlInbox) -> Non
     assert all(delivery.body for delivery in inbox.find())
     ran = run("inbox", "purge", "--older-than", "150m", "--yes")
     assert ran.out == "1 delivery removed.\n"
-    assert [bool(delivery.body) for delivery in inbox.find()] == [False, True, True]
+    assert [delivery.is_purged for delivery in inbox.find()] == [True, False, False]
+    assert [line["purged"] for line in run("inbox", "list", "--json").json["deliveries"]] == [
+        False,
+        False,
+        True,
+    ]
+    assert "done purged" in run("inbox", "list").words
+    assert "purged, only the key was kept" in run("inbox", "show", 1).words
+    assert run("inbox", "show", 1, "--body").code == Exit.NOT_SENT
     assert run("inbox", "purge", "--older-than", "0s", "--state", "waiting", "--yes", "--json").json == {
         "ok": True,
         "exit_code": 0,

@@ -292,6 +292,7 @@ def fill(inbox: SqlInbox, clock: ManualClock) -> None:
         put(inbox, push_body(number), headers={"date": "today"})
         clock.advance(1)
     put(inbox, b"\x00\xff")
+    put(inbox, b"")
     claim = Claim(kind="data_push", limit=4, lease=timedelta(minutes=1), worker="w")
     done, dead, again, _ = inbox.claim(claim).result(PATIENCE_S)
     inbox.finish(done).result(PATIENCE_S)
@@ -310,22 +311,20 @@ def test_an_export_is_an_inbox(make_inbox: InboxFactory, clock: ManualClock, tmp
     assert all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in lines)
     assert [base64.b64decode(json.loads(line)["body"]) for line in lines][1:3] == [push_body(1), push_body(2)]
     assert b"canary" not in b"".join(lines)
+    assert [json.loads(line).get("purged", False) for line in lines] == [True, *[False] * 6]
     seen: list[tuple[int, int]] = []
     with SqlInbox(f"sqlite:///{tmp_path}/other.db", clock=clock) as other:
-        assert import_lines(other, [*lines, b"\n"], on_progress=lambda *both: seen.append(both)) == 6
+        assert import_lines(other, [*lines, b"\n"], on_progress=lambda *both: seen.append(both)) == 7
         assert list(export_lines(other.find())) == lines
         assert import_lines(other, lines) == 0
         assert [one.state for one in other.find()] == [
             "done",
             "dead",
-            "waiting",
-            "waiting",
-            "waiting",
-            "waiting",
+            *["waiting"] * 5,
         ]
         assert [site.molecule_id for site in other.sites()] == [SITE]
         assert other.requeue() == 1
-    assert seen == [(6, 6)]
+    assert seen == [(7, 7)]
 
 
 def test_a_long_import_tells_how_far_it_is(make_inbox: InboxFactory) -> None:

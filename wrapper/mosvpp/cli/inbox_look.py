@@ -105,6 +105,8 @@ def show(
             msg = f"there is no delivery {which} in this store; `mosvpp inbox list` shows their numbers"
             raise RuleError(msg, path="NUMBER", rule="known")
     if body:
+        if found.is_purged:
+            raise RuleError(f"the body of {which} was purged", path="NUMBER", rule="purged")
         terminal.write([found.body])
         raise typer.Exit(Exit.OK)
     terminal.show(*delivery_details(found))
@@ -121,6 +123,7 @@ def summary(one: StoredDelivery) -> dict[str, Any]:
         "received_at": _iso(one.received_at),
         "body_at": _iso(one.body_at),
         "bytes": len(one.body),
+        "purged": one.is_purged,
         "state": one.state,
         "attempts": one.attempts,
         "due_at": _iso(one.due_at),

@@ -50,6 +50,8 @@ def deliveries_table(found: Iterable[StoredDelivery]) -> Table:
         state = Text(one.state, style=_STYLES.get(one.state, ""))
         if one.reason:
             state.append(f" {plain(one.reason)}", style="dim")
+        if one.is_purged and one.reason != "purged":
+            state.append(" purged", style="dim")
         made.add_row(
             str(one.seq),
             instant(one.received_at),
@@ -94,7 +96,7 @@ def delivery_details(one: StoredDelivery) -> Iterator[RenderableType]:
     yield from _headers(one.headers)
     if one.traceback:
         yield from _block("why it failed", without_secrets(one.traceback).rstrip())
-    yield from _body(one.body, "purged")
+    yield from _body(one.body, "purged, only the key was kept" if one.is_purged else "empty")
 
 
 def quarantine_table(kept: Iterable[Quarantined]) -> Table:

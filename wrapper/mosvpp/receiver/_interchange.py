@@ -49,6 +49,7 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     finished_at: datetime | None = None
     reason: str | None = None
     traceback: str | None = None
+    purged: bool = False
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode
@@ -56,6 +57,8 @@ _decode_line = msgspec.json.Decoder(_Line).decode
 
 def export_lines(found: Iterable[StoredDelivery]) -> Iterator[bytes]:
     """Deliveries as lines of JSON, each with its line break; the raw bytes are base64 in `body`.
+
+    Where a body was purged it is empty, and `purged` is true.
 
     `export_lines(inbox.find(kind="data_push"))`. Only what the inbox holds is written, and it holds no
     credentials: headers are those of the allow-list, and reasons and tracebacks pass through
@@ -86,6 +89,7 @@ def _line(one: StoredDelivery) -> _Line:
         finished_at=one.finished_at,
         reason=one.reason and without_secrets(one.reason),
         traceback=one.traceback and without_secrets(one.traceback),
+        purged=one.is_purged,
     )
 
 
@@ -196,7 +200,7 @@ def restore(connection: Connection, batch: Sequence[StoredDelivery], now: dateti
     ).all():
         values = _state_of(was[bytes(key)], now)
         connection.execute(update(work).where(work.c.seq == seq).values(values))
-        if not was[bytes(key)].body:
+        if was[bytes(key)].is_purged:
             connection.execute(update(deliveries).where(deliveries.c.seq == seq).values(body=None))
     return len(new)
 
@@ -245,6 +249,7 @@ def _read_line(line: bytes, number: int) -> StoredDelivery:
         reason=read.reason,
         traceback=read.traceback,
         finished_at=read.finished_at,
+        is_purged=read.purged,
     )
 
 

@@ -50,4 +50,5 @@ def read_row(row: Row[Any]) -> StoredDelivery:
         traceback=row.traceback,
         finished_at=None if row.finished_at is None else from_microseconds(row.finished_at),
         lease=row.token or 0,
+        is_purged=row.body is None,
     )

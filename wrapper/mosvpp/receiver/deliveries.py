@@ -53,8 +53,8 @@ class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
     `key` (hex) stays the same however often the delivery arrives or is handed out: what you write with it
     is written once. `attempts` counts how often it was handed out; `due_at` is when it is next, or when its
     lease ends. `reason` and `traceback` say why it was put back or buried. `event` is the body as
-    `mosvpp.webhooks.parse` reads it, present on what is handed out; `body` is empty where it was purged.
-    `seq` is its place in the order of storing.
+    `mosvpp.webhooks.parse` reads it, present on what is handed out. Where `is_purged`, `body` and `headers`
+    are empty, because only the key was kept. `seq` is its place in the order of storing.
     """
 
     seq: int
@@ -74,6 +74,7 @@ class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
     event: Delivery | None = None
     lease: int = 0
+    is_purged: bool = False
 
     def __repr__(self) -> str:
         return (
