@@ -165,11 +165,20 @@ def test_what_is_not_there_cannot_be_shown(run: Run, inbox: SqlInbox) -> None:
 
 def test_one_or_many_are_handed_out_again(run: Run, inbox: SqlInbox) -> None:
     ran = run("inbox", "requeue", 1, 99)
+    assert ran.code == Exit.PARTLY
     assert ran.out == "1 delivery will be handed out again.\n"
     assert "1 of 2 not: unknown here" in ran.words
     assert states(inbox) == ["waiting", "dead", "waiting"]
     assert run("inbox", "requeue", one(inbox, "dead").key, "--json").json["requeued"] == 1
     assert states(inbox) == ["waiting"] * 3
+
+
+def test_a_number_that_nothing_has_is_no_success(run: Run, inbox: SqlInbox) -> None:
+    ran = run("inbox", "requeue", 99)
+    assert ran.code == Exit.NO
+    assert "1 of 1 not: unknown here" in ran.words
+    assert run("inbox", "requeue", "00" * 24, "--json").json["exit_code"] == Exit.NO
+    assert states(inbox) == ["done", "dead", "waiting"]
 
 
 def test_options_alone_mean_dead_letters(run: Run, inbox: SqlInbox) -> None:
@@ -182,7 +191,7 @@ def test_options_alone_mean_dead_letters(run: Run, inbox: SqlInbox) -> None:
 def test_what_a_worker_has_in_hand_stays_there(run: Run, inbox: SqlInbox) -> None:
     inbox.requeue()
     inbox.claim(claim(1)).result(PATIENCE_S)
-    assert run("inbox", "requeue", 2, "--json").json["requeued"] == 0
+    assert run("inbox", "requeue", 2, "--json").code == Exit.NO
     assert one(inbox, "leased").seq == 2
 
 

@@ -47,6 +47,7 @@ def requeue(
 
     With options such as --site only dead letters are meant, unless --state says otherwise.
     What a worker has in hand, and what was purged, is left alone.
+    Ends with 1 if none of the numbers could be, with 6 if only some.
     """
     terminal = Terminal(as_json=as_json)
     wanted = read_filter(kind=kind, site=site, state=state, since=since, until=until)
@@ -62,9 +63,11 @@ def requeue(
         with progress(terminal, "requeue", total) as on_progress:
             count = inbox.requeue(on_progress=on_progress, **wanted)
     terminal.show(f"{count:,} {_deliveries(count)} will be handed out again.")
-    if which and count < len(set(which)):
-        missing = f"{len(set(which)) - count:,} of {len(set(which)):,}"
-        terminal.warn(f"{missing} not: unknown here, in the hands of a worker, or purged")
+    missing = len(set(which or ())) - count
+    if missing > 0:
+        named = f"{missing:,} of {len(set(which or ())):,}"
+        terminal.warn(f"{named} not: unknown here, in the hands of a worker, or purged")
+        terminal.finish(Exit.PARTLY if count else Exit.NO, requeued=count)
     terminal.finish(Exit.OK, requeued=count)
 
 
