@@ -465,6 +465,59 @@ def test_the_quarantine_is_a_ring(make_inbox: InboxFactory) -> None:
     assert [one.body for one in inbox.quarantined()] == [push_body(number) for number in (2, 3, 4)]
 
 
+def test_a_crowd_of_strangers_keeps_nobody_out(make_inbox: InboxFactory) -> None:
+    inbox = make_inbox(quarantine_size=300)
+    lane, held = inbox._open_lanes().working, threading.Event()
+    holding = inbox._do(lambda _: held.wait(30))
+    large = b"x" * 256 * 1024
+    for number in range(10_000):
+        body = large if number < 5_000 else push_body(number)
+        inbox.quarantine("data_push", body, {}, reason="wrong_secret", delivery_id=None)
+    assert len(lane._waiting) <= 1
+    assert sum(len(one.body) for one in inbox._ring._waiting) <= 300 * len(push_body(9_999))
+    held.set()
+    assert holding.result(30)
+    claim(inbox)
+    assert [one.body for one in inbox.quarantined()] == [push_body(number) for number in range(9_700, 10_000)]
+
+
+def test_large_strangers_wait_in_little_memory(make_inbox: InboxFactory) -> None:
+    inbox = make_inbox()
+    held = threading.Event()
+    holding = inbox._do(lambda _: held.wait(30))
+    for number in range(200):
+        body = b"%d" % number + b" " * 256 * 1024
+        inbox.quarantine("data_push", body, {}, reason="wrong_secret", delivery_id=None)
+    assert sum(len(one.body) for one in inbox._ring._waiting) < 16 * 1024 * 1024
+    held.set()
+    assert holding.result(30)
+    claim(inbox)
+    kept = inbox.quarantined()
+    assert len(kept) > 50
+    assert kept[-1].body.startswith(b"199 ")
+
+
+def test_strangers_are_kept_again_once_the_store_is_back(inbox: SqlInbox) -> None:
+    def stranger(number: int) -> None:
+        inbox.quarantine("data_push", push_body(number), {}, reason="wrong_secret", delivery_id=None)
+
+    def away(_tasks: object) -> list[object]:
+        raise StoreError("away", reason="unavailable")
+
+    lane = inbox._open_lanes().working
+    lane._max_waiting, usual = 0, lane._max_waiting  # a full queue refuses
+    stranger(1)
+    lane._max_waiting = usual
+    lane._commit, commits = away, lane._commit  # type: ignore[method-assign]
+    stranger(2)
+    with pytest.raises(StoreError):
+        inbox._do(lambda _: None).result(30)
+    lane._commit = commits
+    stranger(3)
+    claim(inbox)
+    assert [one.body for one in inbox.quarantined()] == [push_body(number) for number in (1, 2, 3)]
+
+
 # Registering
 
 

@@ -7,19 +7,28 @@ the genuine delivery look like a repetition.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
+
+from mosvpp.store import Pending
 
 from ._storing import row_of, store_rows
 from ._tables import quarantine
 from .deliveries import Kind, NewDelivery, from_microseconds, to_microseconds
 
-__all__ = ["RING_SIZE", "Quarantined", "keep", "kept", "release"]
+__all__ = ["RING_SIZE", "Quarantined", "Ring", "kept", "release"]
 
 RING_SIZE = 1000
+_WAITING_BYTES = 16 * 1024 * 1024
+_OVERHEAD = 1024  # of each, beside its body
+
+_Work: TypeAlias = Callable[[Connection], None]
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +47,50 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
         return f"Quarantined(seq={self.seq}, kind={self.kind!r}, reason={self.reason!r}, body=<{size} bytes>)"
 
 
-def keep(connection: Connection, stranger: Quarantined, size: int) -> None:
+class Ring:
+    """The latest `size` deliveries. Those on their way to the store share one task, however many they are.
+
+    So strangers keep nobody else out of the queue of the store, and their memory is bounded: where they come
+    faster than they can be written, the latest are.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size: int = size
+        self._lock = threading.Lock()
+        self._waiting: deque[Quarantined] = deque()
+        self._waiting_bytes = 0
+        self._fetching: Pending[None] | None = None
+
+    def add(self, stranger: Quarantined, submit: Callable[[_Work], Pending[None]]) -> None:
+        """Keep one; `submit` gives work to the store. Raises what that raises."""
+        with self._lock:
+            is_fetched = bool(self._waiting) and self._fetching is not None and not self._fetching.is_done
+            self._waiting.append(stranger)
+            self._waiting_bytes += _weight(stranger)
+            while len(self._waiting) > self.size or self._waiting_bytes > _WAITING_BYTES:
+                self._waiting_bytes -= _weight(self._waiting.popleft())
+            if not is_fetched:
+                self._fetching = submit(self._work())
+
+    def _work(self) -> _Work:
+        taken: list[Quarantined] = []  # work may be done twice
+
+        def keep(connection: Connection) -> None:
+            with self._lock:
+                taken.extend(self._waiting)
+                self._waiting.clear()
+                self._waiting_bytes = 0
+            for stranger in taken:
+                _keep(connection, stranger, self.size)
+
+        return keep
+
+
+def _weight(stranger: Quarantined) -> int:
+    return len(stranger.body) + _OVERHEAD
+
+
+def _keep(connection: Connection, stranger: Quarantined, size: int) -> None:
     """Put one in, and the oldest out where there are more than `size`."""
     values = {
         "kind": stranger.kind,

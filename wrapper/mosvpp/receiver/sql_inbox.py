@@ -79,6 +79,7 @@ def _forget_lanes() -> None:
         inbox._lanes = None  # noqa: SLF001
         inbox._database.forget()  # noqa: SLF001
         inbox._opening = threading.Lock()  # noqa: SLF001
+        inbox._ring = _quarantine.Ring(inbox._ring.size)  # noqa: SLF001
 
 
 if hasattr(os, "register_at_fork"):
@@ -111,7 +112,7 @@ class SqlInbox(Inbox):
         super().__init__(on_drift=on_drift, statuses=statuses, clock=clock, tracer=tracer)
         if quarantine_size < 1:
             raise RuleError("quarantine_size is at least 1", path="quarantine_size", rule="minimum")
-        self._quarantine_size = quarantine_size
+        self._ring = _quarantine.Ring(quarantine_size)
         self._database = Database(url, SCHEMA)
         self._opening = threading.Lock()
         self._lanes: _Lanes | None = None
@@ -349,13 +350,9 @@ class SqlInbox(Inbox):
             body=body,
             delivery_id=delivery_id,
         )
-
-        def keep(connection: Connection) -> None:
-            _quarantine.keep(connection, stranger, self._quarantine_size)
-
+        self.counters.count_quarantined()
         with contextlib.suppress(StoreError):  # strangers wait for nothing, and are told nothing
-            self._do(keep)
-            self.counters.count_quarantined()
+            self._ring.add(stranger, self._do)
 
     def quarantined(self) -> list[Quarantined]:  # noqa: D102
         self._open_lanes()
