@@ -245,6 +245,20 @@ def test_only_allowed_addresses_are_let_in(peer: str | None, forwarded: str | No
         assert (found.status, found.reason) == (403, "denied")
 
 
+@pytest.mark.parametrize(
+    ("peer", "is_allowed"),
+    [("203.0.113.7", True), ("::ffff:203.0.113.7", True), ("198.51.100.1", False), ("2001:db8::1", False)],
+)
+def test_networks_of_ipv4_may_be_written_in_the_clothes_of_ipv6(peer: str, is_allowed: bool) -> None:
+    receiver = intake(allowed=["::ffff:203.0.113.0/120"], trusted_proxies=["::ffff:10.0.0.1", "::/96"])
+    through = [KEY, JSON, (b"x-forwarded-for", peer.encode())]
+    for found in (
+        take(receiver, push_body(), peer=peer),
+        take(receiver, push_body(), headers=through, peer="10.0.0.1"),
+    ):
+        assert isinstance(found, NewDelivery) == is_allowed
+
+
 # The quarantine
 
 

@@ -13,6 +13,8 @@ __all__ = ["Address", "Network", "client_address", "is_among", "networks"]
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
+_MAPPED_BITS = 96
+
 
 def networks(texts: Iterable[str], *, path: str) -> tuple[Network, ...]:
     """Networks and single addresses from texts such as `10.0.0.0/8`. Raises `RuleError`."""
@@ -21,7 +23,7 @@ def networks(texts: Iterable[str], *, path: str) -> tuple[Network, ...]:
     read: list[Network] = []
     for text in texts:
         try:
-            read.append(ip_network(text))
+            read.append(_plain(ip_network(text)))
         except (ValueError, TypeError) as error:
             raise RuleError(f"{text!r} is no network: {error}", path=path, rule="format") from None
     return tuple(read)
@@ -48,6 +50,14 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
 def is_among(address: Address, allowed: Sequence[Network]) -> bool:
     """Whether one of the networks holds the address."""
     return any(address in network for network in allowed)
+
+
+def _plain(network: Network) -> Network:
+    """One of IPv4 in IPv6's clothes as IPv4, as addresses are read."""
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def _read(text: str | None) -> Address | None:
