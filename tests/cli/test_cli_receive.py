@@ -135,7 +135,7 @@ def test_it_stores_what_it_acknowledges(receive: Callable[..., Receiving], serve
 
 def test_a_person_is_told_where_to_point_molecule(terminal: Any, closed_port: int) -> None:
     person = terminal("receive", *FILE, "--header", "X-Group=north", "--port", closed_port)
-    person.wait_for("--header-file")
+    person.wait_for("can be guessed")
     person.type("\x03")
     assert person.end() == Exit.OK
     seen = " ".join(person.seen.split())
@@ -148,6 +148,7 @@ def test_a_person_is_told_where_to_point_molecule(terminal: Any, closed_port: in
         "0 unfinished, 0 with the dead letters",
         "Give Molecule the https address of the proxy in front.",
         "warning: a secret on the command line is seen",
+        "warning: every secret is so short that it can be guessed",
         "stopping, after what is in hand",
     ):
         assert words in seen, words

@@ -259,6 +259,21 @@ def test_networks_of_ipv4_may_be_written_in_the_clothes_of_ipv6(peer: str, is_al
         assert isinstance(found, NewDelivery) == is_allowed
 
 
+# Secrets
+
+
+def test_secrets_that_can_be_guessed_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    intake(verifier=SharedHeaders({"X-API-Key": ["x" * 16, "canary"], "X-Site-Group": "north"}))
+    (record,) = caplog.records
+    assert "every secret of SharedHeaders(X-API-Key, X-Site-Group) is so short" in record.getMessage()
+    assert "canary" not in caplog.text
+    caplog.clear()
+    intake(verifier=SharedHeaders({"X-API-Key": "x" * 16, "X-Site-Group": "north"}))
+    intake(verifier=SharedHeaders({"X-API-Key": lambda: "a", "X-Site-Group": "north"}))
+    intake(verifier=HmacSignature(WHSEC))
+    assert not caplog.records
+
+
 # The quarantine
 
 

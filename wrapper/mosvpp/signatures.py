@@ -34,6 +34,7 @@ Secrets: TypeAlias = "str | bytes | Sequence[str | bytes] | Callable[[], str | b
 MAX_SIGNATURES = 16
 MAX_FIELD = 4096  # bytes in a header that HmacSignature reads
 MIN_KEY = 24  # bytes, by the Standard Webhooks specification
+EASILY_GUESSED = 16  # characters: what is shorter may be a word
 
 _FULL_STOP = ord(".")
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
@@ -138,6 +139,9 @@ class SharedHeaders(_SecretKeeper):
 
     _names = ""
 
+    is_guessable: bool = False
+    """Whether each of the headers takes a secret below 16 characters; not asked of functions."""
+
     @_without_frames
     def __init__(self, headers: Mapping[str, Secrets]) -> None:
         if not isinstance(headers, Mapping):
@@ -155,6 +159,10 @@ class SharedHeaders(_SecretKeeper):
             )
         self._names = ", ".join(names)
         self._expected = [(name.lower(), _supply(secrets, _as_is, name)) for name, secrets in headers.items()]
+        self.is_guessable = all(
+            not callable(given) and min(map(len, secrets())) < EASILY_GUESSED
+            for given, (_, secrets) in zip(headers.values(), self._expected, strict=True)
+        )
 
     def __repr__(self) -> str:
         return f"SharedHeaders({self._names})"

@@ -280,6 +280,8 @@ def _greet(
     """Say what listens where, once it does."""
     from rich.table import Table
 
+    from mosvpp.receiver._handle import LONGER
+
     host = f"[{where.host}]" if ":" in where.host else where.host
     url = f"http://{host}:{where.port}"
     backlog = inbox.backlog()
@@ -306,6 +308,8 @@ def _greet(
     terminal.show("  Give Molecule the https address of the proxy in front. Ctrl-C stops.", style="dim")
     if senders.is_exposed:
         terminal.warn("a secret on the command line is seen by all who list processes: use --header-file")
+    if senders.is_guessable:
+        terminal.warn(f"every secret is so short that it can be guessed: {LONGER}")
     terminal.announce(
         url=url,
         paths=["/data-push", "/execution-response"],

@@ -20,11 +20,15 @@ _Source = Callable[[], Sequence[str]]
 
 
 class Senders(NamedTuple):
-    """The verifier, what it looks at in words, and whether a secret is on the command line."""
+    """The verifier, and what it looks at in words.
+
+    `is_exposed`: a secret is on the command line; `is_guessable`: all are so short that they can be guessed.
+    """
 
     verifier: Verifier
     described: list[str]
     id_header: str | None
+    is_guessable: bool
     is_exposed: bool
 
 
@@ -75,14 +79,16 @@ def read_senders(
 
 def _verifier(
     sources: dict[str, list[_Source]], signatures: list[_Source]
-) -> tuple[Verifier, list[str], str | None]:
+) -> tuple[Verifier, list[str], str | None, bool]:
     verifiers: list[Verifier] = []
     described = [f"{name} ({_several(len(_together(several)()))})" for name, several in sources.items()]
     names: tuple[str, ...] = ()
+    is_guessable = False
     if sources:
         with naming("--header"):
             # What was given is checked once here; a function is asked, and checked, each time.
-            SharedHeaders({name: _together(several)() for name, several in sources.items()})
+            given = SharedHeaders({name: _together(several)() for name, several in sources.items()})
+            is_guessable = given.is_guessable and not signatures
             shared = SharedHeaders({name: _together(several) for name, several in sources.items()})
         verifiers.append(shared)
         names = shared.names
@@ -93,7 +99,7 @@ def _verifier(
             verifiers.append(HmacSignature(together))
         described.append(f"a signature ({_several(len(together()))}; ours, Molecule documents none)")
     verifier = verifiers[0] if len(verifiers) == 1 else _All(verifiers, names)
-    return verifier, described, "webhook-id" if signatures else None
+    return verifier, described, "webhook-id" if signatures else None, is_guessable
 
 
 def _as_file(text: str) -> str:

@@ -10,6 +10,7 @@ did not prove who it is is not even read, where the verifier does not need it.
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from .addresses import client_address, is_among, networks
 from .deliveries import KINDS, Kind, NewDelivery
 
 __all__ = [
+    "LONGER",
     "PATHS",
     "Answer",
     "Intake",
@@ -37,10 +39,14 @@ __all__ = [
     "stored",
 ]
 
+_log = logging.getLogger("mosvpp.receiver")
+
 Probe: TypeAlias = Literal["healthz", "readyz", "metrics"]
 
 PATHS: dict[str, Kind] = {"/data-push": "data_push", "/execution-response": "execution_response"}
 _PROBES: dict[str, Probe] = {"/healthz": "healthz", "/readyz": "readyz", "/metrics": "metrics"}
+
+LONGER = "agree on 16 or more random characters with Molecule"
 
 KEPT_HEADERS = (
     "content-type",
@@ -193,6 +199,8 @@ class Intake:
         if not hasattr(verifier, "verify"):
             msg = "give a verifier, for example SharedHeaders; nothing is taken without one"
             raise RuleError(msg, path="verifier", rule="required", evidence=("push.validate_headers",))
+        if getattr(verifier, "is_guessable", False):
+            _log.warning("every secret of %s is so short that it can be guessed: %s", verifier, LONGER)
         if max_body < 1:
             raise RuleError("max_body is at least 1", path="max_body", rule="minimum")
         for name, deadline in (("body_deadline", body_deadline), ("store_deadline", store_deadline)):
