@@ -134,6 +134,15 @@ def test_a_wrong_password_is_told_without_it(store: str, alone: NatsCluster) -> 
     assert PASSWORD not in done.output
 
 
+def test_a_single_server_cannot_hold_replicas(store: str, alone: NatsCluster) -> None:
+    alone.remove_streams()
+    done = run(*arguments(store, alone, "--once", "--replicas", "3", stream="MOSVPP"))
+    assert done.exit_code == 2
+    words = " ".join(done.output.split())
+    assert "is a single server, which cannot hold 3 replicas" in words
+    assert "--replicas 1" in words
+
+
 def test_a_missing_extra_is_told(store: str, alone: NatsCluster) -> None:
     program = "import sys; sys.modules['nats'] = None; from mosvpp.__main__ import main; main()"
     done = subprocess.run(

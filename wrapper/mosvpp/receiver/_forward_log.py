@@ -44,6 +44,7 @@ _ELECTION_S = 20.0  # more than a cluster needs to find a new leader
 _SHORTEST_DUPLICATES_S = 30.0  # several times what a publication may be on its way
 _REFUSED = "it refused user, password or token"
 _TOO_LARGE = {10054}  # JSStreamMessageExceedsMaximum
+_NO_CLUSTER = 10074  # JSStreamReplicasNotSupported
 _FAILURES = (nats.errors.Error, js_errors.Error, OSError, TimeoutError)
 
 
@@ -125,6 +126,12 @@ class Log:
             try:
                 info = await asyncio.wait_for(self._found_or_made(), _ASKING_S)
             except _FAILURES as error:
+                if getattr(error, "err_code", None) == _NO_CLUSTER:
+                    msg = (
+                        f"NATS at {self.shown} is a single server, which cannot hold {self._replicas} "
+                        "replicas: run a cluster, or accept one copy with replicas=1 (--replicas 1)"
+                    )
+                    raise StoreError(msg, reason="unsafe") from None
                 if monotonic() >= until:
                     msg = f"the stream {self._stream} can be neither found nor made: {_said(error)}"
                     raise StoreError(msg, reason="log_unavailable") from None
