@@ -12,7 +12,7 @@ from deliveries import BEGINNING, SITE, InboxFactory, new, push_body, report_bod
 from manual_clock import START, ManualClock
 from mosvpp import DataPush, ExecutionReport
 from mosvpp.errors import RuleError, StoreError
-from mosvpp.receiver import Inbox, SqlInbox
+from mosvpp.receiver import Inbox, Silence, SqlInbox
 from mosvpp.receiver._queue import Claim, Verdict
 from mosvpp.receiver.deliveries import Kind, StoredDelivery
 
@@ -420,6 +420,9 @@ def test_silent_sites_are_known(inbox: SqlInbox, clock: ManualClock) -> None:
     clock.advance(600)
     put(inbox, push_body(4, "a"))
     assert [site.molecule_id for site in inbox.silent(older_than=timedelta(minutes=5))] == ["b"]
+    assert inbox.silence(older_than=timedelta(minutes=5)) == Silence(2, 1, START + timedelta(minutes=10))
+    assert inbox.silence(older_than=DAY).silent == 0
+    assert inbox.silence(older_than=timedelta.max).silent == 0
 
 
 def test_a_purge_does_not_forget_when_a_site_pushed(inbox: SqlInbox, clock: ManualClock) -> None:

@@ -102,17 +102,21 @@ def test_metrics_are_served_where_wanted(make_inbox: InboxFactory) -> None:
     sent: list[dict[str, object]] = []
 
     async def receive() -> dict[str, object]:
-        return {"type": "http.request"}
+        return {"type": "http.request", "body": push_body()}
 
     async def send(message: object) -> None:
         sent.append(message)  # type: ignore[arg-type]
 
-    scope = {"type": "http", "method": "GET", "path": "/metrics", "headers": [], "client": None}
-    asyncio.run(app(scope, receive, send))
-    assert sent[0]["status"] == 200
-    body = sent[1]["body"]
+    scope = {"type": "http", "client": None, "headers": [(b"x-api-key", SECRET.encode())]}
+    asyncio.run(app({**scope, "method": "POST", "path": "/data-push"}, receive, send))
+    asyncio.run(app({**scope, "method": "GET", "path": "/metrics"}, receive, send))
+    assert (sent[0]["status"], sent[2]["status"]) == (200, 200)
+    body = sent[3]["body"]
     assert isinstance(body, bytes)
-    assert "mosvpp_store_up" in samples(body)
+    found = samples(body)
+    assert found["mosvpp_store_up"] == 1
+    assert found["mosvpp_deliveries_received_total[('kind', 'data_push')]"] == 1
+    assert found["mosvpp_deliveries_stored_total[('kind', 'data_push')]"] == 1
 
 
 # Spans

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from ._asgi import AsgiReceiver, asgi
 from ._handle import PATHS, Options
-from ._inspection import Backlog, Site
+from ._inspection import Backlog, Silence, Site
 from ._interchange import export_file, export_lines, import_lines
 from ._lambda import LambdaHandler, lambda_handler
 from ._quarantine import Quarantined
@@ -46,6 +46,7 @@ __all__ = [
     "MemoryInbox",
     "Options",
     "Quarantined",
+    "Silence",
     "Site",
     "SqlInbox",
     "StoredDelivery",

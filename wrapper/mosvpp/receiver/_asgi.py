@@ -77,6 +77,7 @@ class AsgiReceiver:
         request = Request(scope["method"], _path(scope), scope["headers"], client[0] if client else None)
         step = self._intake.begin(request, self._inbox.now())
         if isinstance(step, Reception):
+            self._inbox.counters.count(self._inbox.counters.received, step.kind)
             if self._intake.tracer is None:
                 return self._take(step, receive)
             return self._take_traced(step, receive)

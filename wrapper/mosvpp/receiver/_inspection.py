@@ -33,6 +33,7 @@ __all__ = [
     "PAGE",
     "READ_PAGE",
     "Backlog",
+    "Silence",
     "Site",
     "all_sites",
     "backlog",
@@ -45,6 +46,7 @@ __all__ = [
     "requeue_page",
     "requeueable",
     "roll_up_page",
+    "silence",
     "worth_purging",
 ]
 
@@ -62,6 +64,15 @@ class Site:
 
     molecule_id: str
     last_push_at: datetime
+
+
+@dataclass(frozen=True)
+class Silence:
+    """How many sites are known, how many of them are silent, and when the longest silent one pushed last."""
+
+    known: int
+    silent: int
+    longest_since: datetime | None
 
 
 @dataclass(frozen=True)
@@ -242,6 +253,16 @@ def all_sites(connection: Connection) -> list[Site]:
     """Sites with their last push, the longest silent first."""
     found = select(sites).order_by(sites.c.last_push_at, sites.c.molecule_id)
     return [Site(row.molecule_id, from_microseconds(row.last_push_at)) for row in connection.execute(found)]
+
+
+def silence(connection: Connection, since: datetime) -> Silence:
+    """The sites in numbers: silent are those whose last push was before `since`."""
+    last = sites.c.last_push_at
+    is_silent = case((last < to_microseconds(since), 1), else_=0)
+    known, silent, first = connection.execute(
+        select(func.count(), func.coalesce(func.sum(is_silent), 0), func.min(last))
+    ).one()
+    return Silence(known, int(silent), None if first is None else from_microseconds(first))
 
 
 def forget_site(connection: Connection, molecule_id: str) -> bool:

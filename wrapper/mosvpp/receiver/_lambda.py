@@ -58,6 +58,7 @@ def _serve(inbox: Inbox, intake: Intake, probes: Probes, event: Mapping[str, Any
         return step
     if isinstance(step, str):
         return probes.answer(step)
+    inbox.counters.count(inbox.counters.received, step.kind)
     try:
         body = _body(event)
     except (Base64Error, ValueError):

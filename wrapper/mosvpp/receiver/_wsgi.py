@@ -75,6 +75,7 @@ class WsgiReceiver:
             return step
         if isinstance(step, str):
             return self._probes.answer(step)
+        self._inbox.counters.count(self._inbox.counters.received, step.kind)
         with receiving(self._intake.tracer, step.kind, step.headers):
             refused = self._read(step, environ)
             return refused or store(self._inbox, self._intake, step.finish())

@@ -16,6 +16,8 @@ class Counters:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.received: Counter[str] = Counter()
+        """Deliveries whose head was accepted, by kind: the body may still fail, or the store."""
         self.stored: Counter[str] = Counter()
         """New deliveries that are durable, by kind."""
         self.duplicates: Counter[str] = Counter()

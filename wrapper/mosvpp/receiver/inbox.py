@@ -262,6 +262,10 @@ class Inbox(ABC):
         """The sites whose last push is longer ago."""
 
     @abstractmethod
+    def silence(self, *, older_than: timedelta) -> Silence:
+        """How many those are, for monitoring: however many sites there are, they are not held in memory."""
+
+    @abstractmethod
     def forget_site(self, molecule_id: str) -> bool:
         """Take a site that is gone for good out of `sites` and `silent`; False if it is not there.
 

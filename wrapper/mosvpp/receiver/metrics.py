@@ -58,6 +58,7 @@ class InboxCollector:
     def _counters(self) -> Iterator[Metric]:
         counters = self._inbox.counters
         by_kind = (
+            ("mosvpp_deliveries_received", "Requests whose head was accepted.", counters.received),
             ("mosvpp_deliveries_stored", "New deliveries that are durable.", counters.stored),
             ("mosvpp_deliveries_duplicate", "Repetitions of stored deliveries.", counters.duplicates),
         )
@@ -105,11 +106,10 @@ class InboxCollector:
             age.add_metric([kind], max(waited, 0.0))
             dead.add_metric([kind], left.dead)
         yield from (unfinished, age, dead)
-        sites = self._inbox.sites()
-        silent = sum(now - site.last_push_at > self._silent_after for site in sites)
+        sites = self._inbox.silence(older_than=self._silent_after)
         text = f"Sites without a push for {self._silent_after.total_seconds():g} s."
-        yield GaugeMetricFamily("mosvpp_silent_sites", text, value=silent)
-        oldest = (now - sites[0].last_push_at).total_seconds() if sites else 0.0
+        yield GaugeMetricFamily("mosvpp_silent_sites", text, value=sites.silent)
+        oldest = (now - sites.longest_since).total_seconds() if sites.longest_since else 0.0
         text = "Age of the last push of the site that is silent for longest."
         yield GaugeMetricFamily("mosvpp_oldest_push_seconds", text, value=max(oldest, 0.0))
 

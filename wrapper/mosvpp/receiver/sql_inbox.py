@@ -20,7 +20,7 @@ from mosvpp.errors import RuleError, StoreError
 from mosvpp.store import Database, GroupCommit, Line, Pending
 
 from . import _inspection, _interchange, _quarantine, _queue
-from ._inspection import Backlog, Site
+from ._inspection import Backlog, Silence, Site
 from ._quarantine import Quarantined
 from ._queue import Claim, Verdict
 from ._storing import Row, row_of, store_rows
@@ -327,6 +327,12 @@ class SqlInbox(Inbox):
     def silent(self, *, older_than: timedelta) -> list[Site]:  # noqa: D102
         since = _before(self.now(), older_than)
         return [site for site in self.sites() if site.last_push_at < since]
+
+    def silence(self, *, older_than: timedelta) -> Silence:  # noqa: D102
+        since = _before(self.now(), older_than)
+        self._roll_up()
+        with self._database.read() as connection:
+            return _inspection.silence(connection, since)
 
     def forget_site(self, molecule_id: str) -> bool:  # noqa: D102
         self._roll_up()
