@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -262,6 +263,8 @@ def test_many_silent_sites_are_cut_short_for_people(run: Run, inbox: SqlInbox) -
 def test_an_inbox_moves_to_another_store(run: Run, inbox: SqlInbox, tmp_path: Path) -> None:
     assert run("inbox", "export", "all.jsonl").out == "3 deliveries in all.jsonl.\n"
     assert list(tmp_path.glob(".mosvpp-*")) == []
+    if os.name != "nt":
+        assert Path("all.jsonl").stat().st_mode & 0o077 == 0  # it holds what partners were sent
     other = ("--store", "sqlite:///other.db")
     assert run("inbox", "import", "all.jsonl", *other).out == "3 new of 3 deliveries.\n"
     ran = run("inbox", "import", "all.jsonl", *other)

@@ -44,7 +44,8 @@ def export(
 ) -> None:
     """Write deliveries as JSON Lines, oldest first, the raw bytes as base64 in `body`.
 
-    The file appears when it is complete. It holds no credentials, but what partners were sent.
+    The file appears when it is complete, and only its owner can read it: it holds no credentials, but what
+    partners were sent.
     Stop the receiver first where everything is to be moved.
     """
     from mosvpp.receiver import export_file, export_lines
