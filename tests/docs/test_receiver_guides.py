@@ -7,8 +7,11 @@ import os
 import re
 import shlex
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,19 +19,20 @@ import pytest
 import trustme
 from typer.testing import CliRunner, Result
 
-from deliveries import new, push_body
+from deliveries import SECRET, new, push_body, report_body
 from mosvpp.cli.app import app
 from mosvpp.receiver import SqlInbox
 from not_run import NOT_RUN
 from pages.contents import DOCS
 from postgresql import PostgresServer
-from serving import free_port
+from serving import Program, Serving, free_port
 
 ROOT = DOCS.parents[1]
 GUIDE = (DOCS / "guides" / "receiver.md").read_text("utf-8")
 RUNBOOK = (DOCS / "guides" / "runbook.md").read_text("utf-8")
 PROMISED = re.findall(r"^- \*\*.*\*\*<br>`(tests/\S+?)` `(\w+)`$", GUIDE, re.MULTILINE)
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin:/usr/bin")
+PATIENCE_S = 30
 
 
 def block(page: str, language: str) -> str:
@@ -52,33 +56,80 @@ def test_the_test_of_a_promise_exists(file: str, test: str) -> None:
 # The configurations
 
 
-@pytest.mark.skipif(NGINX is None, reason=f"{NOT_RUN}nginx is missing, so nobody read the sample for it")
-def test_nginx_takes_the_sample_and_passes_on_what_it_should(tmp_path: Path) -> None:
-    certificate = trustme.CA().issue_cert("webhooks.example.com")
-    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
-    ports = {"443 ssl": f"127.0.0.1:{free_port()} ssl", "127.0.0.1:8080": f"127.0.0.1:{free_port()}"}
-    sample = re.sub(r"/etc/ssl/\S+(?=;)", str(tmp_path / "both.pem"), block(GUIDE, "nginx"))
-    for shown, here in ports.items():
-        assert shown in sample
-        sample = sample.replace(shown, here)
-    folders = "".join(
-        f"{kind}_temp_path {tmp_path}/{kind};\n"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    config = tmp_path / "nginx.conf"
-    config.write_text(
-        f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{folders}{sample}}}\n"
-    )
-    assert NGINX is not None
-    done = subprocess.run(
-        [NGINX, "-t", "-p", str(tmp_path), "-c", str(config), "-e", f"{tmp_path}/error.log"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "warn" not in done.stderr
+class Nginx(Program):
+    """The sample of the guide, with ports, certificate and changes of a test, in the foreground."""
+
+    def __init__(self, folder: Path, receiver: int, changes: dict[str, str]) -> None:
+        assert NGINX is not None
+        self.port = free_port()
+        self._authority = trustme.CA()
+        certificate = self._authority.issue_cert("webhooks.example.com")
+        certificate.private_key_and_cert_chain_pem.write_to_path(folder / "both.pem")
+        sample = re.sub(r"/etc/ssl/\S+(?=;)", str(folder / "both.pem"), block(GUIDE, "nginx"))
+        here = {"443 ssl": f"127.0.0.1:{self.port} ssl", "127.0.0.1:8080": f"127.0.0.1:{receiver}"}
+        for shown, other in {**here, **changes}.items():
+            assert shown in sample
+            sample = sample.replace(shown, other)
+        folders = "".join(
+            f"{kind}_temp_path {folder}/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        config = folder / "nginx.conf"
+        config.write_text(
+            f"daemon off;\npid {folder}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{folders}{sample}}}\n"
+        )
+        command = [NGINX, "-p", str(folder), "-c", str(config), "-e", "stderr"]
+        super().__init__(command, {}, folder / "nginx.log")
+
+    def start(self, **settings: object) -> None:
+        super().start(**settings)
+        until = time.monotonic() + PATIENCE_S
+        while self.answer_to(b"GET / HTTP/1.1\r\nHost: webhooks.example.com\r\n\r\n") != 404:
+            assert not self.has_ended(), self.said()
+            assert time.monotonic() < until, self.said()
+            time.sleep(0.05)
+
+    def answer_to(self, sent: bytes) -> int | None:
+        """The status; None where nobody answers."""
+        trust = ssl.create_default_context()
+        self._authority.configure_trust(trust)
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", self.port), PATIENCE_S) as plain,
+                trust.wrap_socket(plain, server_hostname="webhooks.example.com") as connection,
+            ):
+                connection.sendall(sent)
+                return int(connection.recv(65_536).split()[1])
+        except OSError:
+            return None
+
+    def post(self, path: str, body: bytes, *more: str, announced: int | None = None) -> int | None:
+        """The status of a delivery, of which more may be announced than comes."""
+        length = len(body) if announced is None else announced
+        lines = [f"POST {path} HTTP/1.1", "Host: webhooks.example.com", f"X-API-Key: {SECRET}", *more]
+        lines += ["Content-Type: application/json", f"Content-Length: {length}", "", ""]
+        return self.answer_to("\r\n".join(lines).encode() + body)
+
+
+@pytest.mark.skipif(NGINX is None, reason=f"{NOT_RUN}nginx is missing, so nobody tried the sample for it")
+def test_nginx_with_the_sample_passes_on_what_it_should_and_nothing_else(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/inbox.db"
+    with Serving(tmp_path, store) as receiver:
+        with Nginx(tmp_path, receiver.port, {}) as strict:
+            assert strict.post("/data-push", push_body(1)) == 403  # not from one of Molecule's addresses
+            assert "warn" not in strict.said()
+        with Nginx(tmp_path, receiver.port, {"203.0.113.0/24": "127.0.0.0/8"}) as nginx:
+            assert nginx.post("/data-push", push_body(2)) == 200
+            assert nginx.post("/execution-response", report_body()) == 200
+            assert nginx.post("/data-push", b"", announced=262_145) == 413
+            assert nginx.post("/data-push", b"0\r\n\r\n", "Transfer-Encoding: chunked") == 400
+            for path in ("/readyz", "/metrics", "/data-push/x"):
+                assert nginx.post(path, push_body(3)) == 404
+        assert receiver.asked("/readyz") == 200
+        with Nginx(tmp_path, free_port(), {"203.0.113.0/24": "127.0.0.0/8"}) as alone:
+            assert alone.post("/data-push", push_body(4)) == 502
+    with SqlInbox(store) as inbox:
+        assert [one.body for one in inbox.find()] == [push_body(2), report_body()]
 
 
 def test_the_unit_of_systemd_starts_a_receiver_that_takes_its_options() -> None:
