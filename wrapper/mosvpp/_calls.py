@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Generator, Mapping
 from copy import copy
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -362,18 +363,24 @@ _LONGEST_SEGMENT = 200
 
 def site_of(molecule_id: object) -> str:
     """A molecule_id that can stand in a path. Raises `RuleError`."""
-    pattern = document()["components"]["parameters"]["MoleculeId"]["schema"]["pattern"]
-    return _segment(molecule_id, "molecule_id", pattern, "fecd0001c031e7e8", "transport.molecule_id_segment")
+    return _segment(
+        molecule_id, "molecule_id", _site_pattern(), "fecd0001c031e7e8", "transport.molecule_id_segment"
+    )
+
+
+@cache
+def _site_pattern() -> re.Pattern[str]:
+    return re.compile(document()["components"]["parameters"]["MoleculeId"]["schema"]["pattern"])
 
 
 def _version(api_version: object) -> str:
-    pattern = "[0-9A-Za-z]+(?:[._-][0-9A-Za-z]+)*"
+    pattern = re.compile("[0-9A-Za-z]+(?:[._-][0-9A-Za-z]+)*")
     return _segment(api_version, "api_version", pattern, "v1", "transport.api_version")
 
 
-def _segment(value: object, name: str, pattern: str, example: str, evidence: str) -> str:
+def _segment(value: object, name: str, pattern: re.Pattern[str], example: str, evidence: str) -> str:
     """A text that is one segment of a path, and cannot become more."""
-    if isinstance(value, str) and len(value) <= _LONGEST_SEGMENT and re.fullmatch(pattern, value):
+    if isinstance(value, str) and len(value) <= _LONGEST_SEGMENT and pattern.fullmatch(value):
         return value
     msg = f"{value!r} is no {name}; it looks like {example}"
     raise RuleError(msg, path=name, rule="pattern", evidence=(evidence,))

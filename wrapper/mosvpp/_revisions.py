@@ -40,7 +40,10 @@ class Revisions:
     def is_outdated(self, request: Request) -> bool:
         """Whether a newer request for one of the same events was begun."""
         with self._lock:
-            return any(self._newest.get(key, 0) > request.revision for key in _events(request))
+            for key in _events(request):  # noqa: SIM110  a generator costs as much again, for each request
+                if self._newest.get(key, 0) > request.revision:
+                    return True
+            return False
 
 
 _SHARED: dict[str, Revisions] = {}
@@ -55,5 +58,5 @@ def shared_revisions(gateway: str) -> Revisions:
 
 
 def _events(request: Request) -> list[tuple[str, str, str]]:
-    site, mode = request.molecule_id.lower(), str(request.mode)
+    site, mode = request.molecule_id.lower(), request.mode.value if request.mode else ""
     return [(site, mode, id_key(slot.event_id)) for slot in request.slots]

@@ -105,14 +105,14 @@ class Courier:
         except _RefusedError as refused:
             self._told(_outcome(errand, "not_sent", obstacle=refused.obstacle))
             if trip.attempts > 1:
-                self._held = trip.noted(trip.so_far, self._clock.now(), message=f"then {refused.obstacle}")
+                self._held = trip.ended(f"then {refused.obstacle}", self._clock.now())
         except StoreError:
-            self._held = trip.noted(trip.so_far, self._clock.now(), message="the journal failed")
+            self._held = trip.ended("the journal failed", self._clock.now())
             raise
         except MosVPPError as error:
             self._held = trip.failed(error, self._clock.now())
         except BaseException:
-            self._held = trip.noted(trip.so_far, self._clock.now(), message="it was given up")
+            self._held = trip.ended("it was given up", self._clock.now())
             raise
         else:
             self._held = trip.received(receipt, self._clock.now())
@@ -188,8 +188,7 @@ class Courier:
         trip.is_paused = True
         trip.so_far = "rejected" if isinstance(result, Answer) else "not_sent"
         status = result.status if isinstance(result, Answer) else None
-        note, _ = trip.noted("refused_for_now", self._clock.now(), status=status)
-        await self._journal.note(note)
+        await self._journal.note(trip.note("refused_for_now", self._clock.now(), status=status))
         await self._clock.sleep_async(seconds)
 
 
@@ -206,7 +205,7 @@ class _Trip:
     def received(self, receipt: DispatchReceipt, now: datetime) -> tuple[Note, SiteOutcome]:
         """It ended with a receipt."""
         verdict = _VERDICTS.get(receipt.outcome, "unknown")
-        note, _ = self.noted(verdict, now, **_of_receipt(receipt))
+        note = self.note(verdict, now, **_of_receipt(receipt))
         return note, _outcome(self.errand, verdict, receipt=receipt)
 
     def failed(self, error: MosVPPError, now: datetime) -> tuple[Note, SiteOutcome]:
@@ -220,13 +219,17 @@ class _Trip:
         elif answer is not None:
             known = {"status": answer.status, "answer": _kept(answer)}
         known["message"] = readable(str(error), _LONGEST_MESSAGE)
-        note, _ = self.noted(verdict, now, **known)
-        return note, _outcome(self.errand, verdict, error=error)
+        return self.note(verdict, now, **known), _outcome(self.errand, verdict, error=error)
 
-    def noted(self, verdict: Verdict, now: datetime, **known: Any) -> tuple[Note, SiteOutcome]:
-        """The entry for the journal, and the outcome without more to tell."""
+    def ended(self, message: str, now: datetime) -> tuple[Note, SiteOutcome]:
+        """It ended without an answer of its own."""
+        note = self.note(self.so_far, now, message=message)
+        return note, _outcome(self.errand, self.so_far)
+
+    def note(self, verdict: Verdict, now: datetime, **known: Any) -> Note:
+        """The entry for the journal."""
         entry = Answered(at=now, revision=self.request.revision, verdict=verdict, **known)
-        return Note(self.errand.number, entry), _outcome(self.errand, verdict)
+        return Note(self.errand.number, entry)
 
 
 def _outcome(errand: Errand, verdict: Verdict, **known: Any) -> SiteOutcome:
