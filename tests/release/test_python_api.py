@@ -10,6 +10,7 @@ import griffe
 import pytest
 
 import python_api
+from pages import reference
 from python_api_changes import api_changes
 from versions import Version
 
@@ -59,8 +60,9 @@ def write(root: Path, files: dict[str, str]) -> Path:
         path = root / "wrapper" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
-    (root / "generated" / "mosvpp_api").mkdir(parents=True, exist_ok=True)
-    (root / "generated" / "mosvpp_api" / "__init__.py").touch()
+    for package in ("mosvpp_api", "mosvpp_events"):
+        (root / "generated" / package).mkdir(parents=True, exist_ok=True)
+        (root / "generated" / package / "__init__.py").touch()
     return root
 
 
@@ -151,10 +153,17 @@ def test_a_record_comes_back_as_it_was_written(old: Path) -> None:
     assert record["names"] == python_api.read_names(old)
 
 
-def test_every_public_name_of_this_package_is_seen() -> None:
-    import mosvpp
-    import mosvpp_sandbox
-
+def test_every_name_that_the_reference_shows_is_held() -> None:
     names = python_api.read_names(Path(python_api.__file__).parent.parent)
-    for package in (mosvpp, mosvpp_sandbox):
-        assert {f"{package.__name__}.{name}" for name in package.__all__} <= names.keys()
+    shown = {*reference.public_names(), *(name for _, _, listed in reference.SDK.values() for name in listed)}
+    assert shown - names.keys() == set()
+    assert set(python_api.BESIDE) <= shown
+
+
+def test_a_package_or_a_name_that_is_gone_is_told(old: Path, tmp_path: Path) -> None:
+    fleet = '__all__ = ["Fleet"]\n\n\nclass Fleet: ...\n'
+    clock = "class Clock: ...\n"
+    more = {"mosvpp/fleet/__init__.py": fleet, "mosvpp/clock.py": clock}
+    before = python_api.read_names(write(tmp_path / "before", FILES | more))
+    told = [change.sentence for change in api_changes(before, python_api.read_names(old))]
+    assert told == ["`mosvpp.clock.Clock` was removed.", "`mosvpp.fleet` was removed."]
