@@ -107,8 +107,9 @@ def _whole(edit: Edit, place: Place) -> tuple[str, str]:
     elif place.walk.keyword == last:
         subject = _the(code(last), place)
     many = last in ("headers", "parameters", "content")
+    demanded = isinstance(place.node, dict) and place.node.get("required") is True and not place.receives
     return subject, {
-        "added": "are new" if many else "is new",
+        "added": "are new" if many else "is new and required" if demanded else "is new",
         "removed": "were removed" if many else "was removed",
     }[edit.kind]
 

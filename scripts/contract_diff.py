@@ -203,10 +203,16 @@ def _extensions(old: Any, new: Any, steps: tuple[str, ...]) -> Iterator[Edit]:
             elif before in old and key in new:
                 yield from _extensions(old[before], new[key], (*steps, key))
     elif isinstance(old, list) and isinstance(new, list):
-        # Branches are the same if they have the same name, whatever their order.
-        named = {item["x-from"]: item for item in old if isinstance(item, dict) and "x-from" in item}
+        # Branches and parameters are the same if they have the same name, whatever their order.
+        named = {name: item for item in old if (name := _name(item))}
         for index, item in enumerate(new):
-            name = item.get("x-from") if isinstance(item, dict) else None
+            name = _name(item)
             before = named.get(name) if name else old[index] if index < len(old) else None
             if before is not None:
                 yield from _extensions(before, item, (*steps, str(index)))
+
+
+def _name(item: Any) -> str | None:
+    if isinstance(item, dict) and "in" in item and "name" in item:
+        return f"{item['in']} {item['name']}"
+    return item.get("x-from") if isinstance(item, dict) else None

@@ -45,6 +45,13 @@ def minus(value: Any) -> Callable[[Any], list[Any]]:
 
 
 TEXT = {"type": "string", "description": "New.", "x-evidence": ["api.version_label"]}
+WHY = {
+    "name": "why",
+    "in": "query",
+    "required": True,
+    "schema": {"type": "string"},
+    "x-evidence": ["api.version_label"],
+}
 
 BATCHES: dict[str, list[Row]] = {
     "requests, what less is allowed": [
@@ -79,12 +86,16 @@ BATCHES: dict[str, list[Row]] = {
         Row(API, "components.parameters.MoleculeId.schema.pattern", "^[0-9a-f]+$", "major",
             "`molecule_id` of `submit_dispatch`, `submit_site_command` and `sync_devices` now has the pattern "
             "`^[0-9a-f]+$`, was `^[0-9A-Za-z_-]+$`: breaking for senders."),
+        Row(API, "paths./{molecule_id}/sitecmd.parameters", lambda old: [WHY, *old], "major",
+            "`why` of `submit_site_command` is new and required: breaking for senders."),
         Row(API, f"{EVENT}.properties.mandatory.default", True, "major",
             "The `default` of `mandatory` of `submit_dispatch` is now `true`: counts as breaking, because nothing "
             "here can judge a change of `default`."),
     ],
     "requests, what more is allowed": [
         Row(API, f"{EVENT}.properties.note", TEXT, "minor", "`note` of `submit_dispatch` is new."),
+        Row(API, "paths./{molecule_id}/sitecmd.parameters", lambda old: [WHY | {"required": False}, *old], "minor",
+            "`why` of `submit_site_command` is new."),
         Row(API, "components.schemas.EventType.enum", plus("hold"), "minor",
             "`event_type` of `submit_dispatch` now also takes `hold`."),
         Row(API, "components.schemas.EventType.x-enum-varnames", plus("HOLD"), "", ""),

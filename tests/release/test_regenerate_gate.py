@@ -80,7 +80,7 @@ PLANTED = {
         "      - {name: why, in: query, required: true, description: The reason., example: x,"
         " x-evidence: [api.version_label], schema: {type: string}}\n",
         "2.0.0",
-        "`why` of `submit_site_command` is new: breaking for senders.",
+        "`why` of `submit_site_command` is new and required: breaking for senders.",
         ("differs: generated/mosvpp_api/api/site_commands/submit_site_command.py", f"differs: {API_JSON}"),
     ),
     "a tighter limit": Planted(
