@@ -121,8 +121,6 @@ def _css_urls(text: str) -> list[str]:
 
 def _links(site: Path, htmls: dict[str, Html]) -> Iterator[str]:
     for page, html in htmls.items():
-        if page == "404.html":  # served for any address, so its links are absolute
-            continue
         for name, times in html.ids.items():
             if times > 1:
                 yield f"{page}: the anchor {name} is there {times} times"

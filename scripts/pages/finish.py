@@ -1,4 +1,4 @@
-"""What comes after zensical: search from a disk, links to the evidence, and no address of the site."""
+"""What comes after zensical: search from a disk, links to the evidence, no address, a page for dead ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from mosvpp import errors
 
+from .contents import TEMPLATES
 from .sources import Fact, Sources
 
 # zensical's llmstxt wants the address of the site. Ours may be read from anywhere, so no page keeps one.
@@ -40,6 +41,8 @@ def finish(site: Path, sources: Sources) -> None:
         html = re.sub(r'href="(\./\.\.(?:/\.\.)*|\.)/?"', r'href="\1/index.html"', html)
         start, article, rest = _article(html)
         page.write_text(start + label_cells(link_names(article, root, names)) + rest, "utf-8")
+    # The links of the one of the theme begin with a slash, so they lead home at the root of a host only.
+    (site / "404.html").write_bytes((TEMPLATES / "404.html").read_bytes())
     _rebase(site / "llms-full.txt", site)
     for name in ("sitemap.xml", "sitemap.xml.gz"):  # it would be full of addresses that lead nowhere
         (site / name).unlink(missing_ok=True)

@@ -11,11 +11,16 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from browsing import DESK, PHONE, TOO_WIDE, Watched, violations
 from mosvpp_sandbox import Sandbox
@@ -186,17 +191,46 @@ def test_every_code_block_has_a_copy_button(chromium: Browser, site: Path) -> No
     context.close()
 
 
-@pytest.fixture(scope="module")
-def served(site: Path) -> Iterator[tuple[str, Sandbox]]:
-    """What `scripts/docs.py --serve` serves."""
-    with Sandbox() as vpp, socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(serve.application(site, vpp), log_level="warning", lifespan="off")
+@contextmanager
+def serving(application: ASGIApp) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(application, log_level="warning", lifespan="off")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
         thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", vpp
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def served(site: Path) -> Iterator[tuple[str, Sandbox]]:
+    """What `scripts/docs.py --serve` serves."""
+    with Sandbox() as vpp, serving(serve.application(site, vpp)) as url:
+        yield url, vpp
+
+
+@pytest.mark.parametrize("folder", ["", "/project", "/project/versions/0.1.0"])
+@pytest.mark.parametrize("gone", ["gone.html", "guides/gone.html", "of/no/such/folder/gone.html"])
+def test_a_dead_address_leads_back_to_the_site_wherever_it_lies(
+    chromium: Browser, site: Path, screenshots: Path, folder: str, gone: str
+) -> None:
+    with serving(Starlette(routes=[Mount(folder, StaticFiles(directory=site, html=True))])) as url:
+        context = chromium.new_context(viewport=DESK)
+        watched = Watched(context)
+        page = watched.page
+        answer = page.goto(f"{url}{folder}/{gone}")
+        assert answer
+        assert answer.status == 404
+        expect(page.locator("html")).to_have_attribute("data-found", f"{folder}/")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            assert violations(page) == []
+            page.screenshot(path=screenshots / f"404.desk.{scheme}.png")
+        page.get_by_role("link", name="Evidence").click()
+        page.wait_for_url(f"{url}{folder}/evidence.html")
+        assert watched.abroad(url) == []
+        context.close()
 
 
 @pytest.mark.parametrize(
