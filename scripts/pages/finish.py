@@ -20,6 +20,7 @@ PLAIN_TO_SEE = 2  # columns: what stands below the first needs no name
 _TABLE = re.compile(r"<table>\s*<thead>(.*?)</thead>(.*?)</table>", re.DOTALL)
 _TAG = re.compile(r"(<[^>]+>)")
 _NAME = re.compile(r"(?<![\w.])(?:[a-z]+\.[a-z][a-z_0-9]+|[a-z]+_[a-z_]+|[A-Z][a-zA-Z]+Error)(?!\w|\.\w)")
+_ENTRY = re.compile(r'(?<=<span class="md-ellipsis">)[^<]+')  # of the navigation; names are one long word
 _NO_LINKS_IN = re.compile(r"<(a|pre|script|style|svg|h1|h2|h3|title|summary|nav|button)\b")
 
 
@@ -39,6 +40,7 @@ def finish(site: Path, sources: Sources) -> None:
         html = re.sub(rf'\s*<link rel="canonical" href="{re.escape(NO_ADDRESS)}[^"]*">', "", html)
         # From a disk, a link to a folder shows its files.
         html = re.sub(r'href="(\./\.\.(?:/\.\.)*|\.)/?"', r'href="\1/index.html"', html)
+        html = _ENTRY.sub(lambda entry: _breakable(entry[0]), html)
         start, article, rest = _article(html)
         page.write_text(start + label_cells(link_names(article, root, names)) + rest, "utf-8")
     # The links of the one of the theme begin with a slash, so they lead home at the root of a host only.
@@ -119,9 +121,15 @@ def _link(text: str, root: str, names: dict[str, Target]) -> str:
     target = names.get(text)
     if target is None:
         return text
+    shown = _breakable(text)
     if target.fact is None:
-        return f'<a href="{root}{target.address}">{text}</a>'
+        return f'<a href="{root}{target.address}">{shown}</a>'
     title = escape(f"{target.fact.status}: {target.fact.statement}", quote=True)
     return (
-        f'<a class="fact fact-{target.fact.status}" href="{root}{target.address}" title="{title}">{text}</a>'
+        f'<a class="fact fact-{target.fact.status}" href="{root}{target.address}" title="{title}">{shown}</a>'
     )
+
+
+def _breakable(name: str) -> str:
+    """A long name that ends a line at an underscore, not at the letter that happens to be the last."""
+    return name.replace("_", "_<wbr>")
