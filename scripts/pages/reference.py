@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 from collections.abc import Iterator
 from importlib import import_module
@@ -9,8 +10,12 @@ from typing import Any
 
 import typer.main
 
+import python_api
 from mosvpp.cli.app import app
 from mosvpp.cli.exits import MEANINGS
+from mosvpp_sandbox import options as sandbox
+from mosvpp_sandbox.certify import command as certify
+from mosvpp_sandbox.scenarios import command as scenarios
 
 # Page: title, introduction, and what stands on it. Public names that are not listed come last on the page of
 # their module, so that none is missing.
@@ -135,7 +140,12 @@ SDK: dict[str, tuple[str, str, list[str]]] = {
     ),
 }
 
-
+# The programs of the sandbox by their anchors: what each may be given.
+_SANDBOX = {
+    "sandbox": sandbox.parser,
+    "sandbox-run": scenarios.parser,
+    "sandbox-certify": certify.parser,
+}
 _LAST = {
     "mosvpp": "client",
     "mosvpp.commands": "commands",
@@ -151,7 +161,7 @@ _LAST = {
 def public_names() -> list[str]:
     """Every name that a partner may import, by the path that the documentation uses."""
     names = []
-    for package in ("mosvpp", "mosvpp.fleet", "mosvpp.receiver", "mosvpp_sandbox"):
+    for package in python_api.PACKAGES:
         for name in import_module(package).__all__:
             value = getattr(import_module(package), name)
             if inspect.ismodule(value):
@@ -192,6 +202,7 @@ def cli_page() -> str:
         "`mosvpp` (or `python -m mosvpp`) comes with the extra `cli`: `pip install 'mosvpp[cli]'`.",
         "Every command takes `--help`, and `--json` for scripts.",
         "Commands that move real devices need `--live` and a confirmation.",
+        "The [sandbox](#sandbox) has programs of its own.",
         "",
         "## Exit codes { #exit-codes }",
         "",
@@ -202,13 +213,15 @@ def cli_page() -> str:
     ]
     for name, command in _commands(program):
         lines += _command(name, command)
+    for name, parser in _SANDBOX.items():
+        lines += _sandbox_program(name, parser())
     return "\n".join(lines) + "\n"
 
 
 def command_names() -> list[str]:
     """The commands of the program."""
     program: Any = typer.main.get_command(app)
-    return [name.replace(" ", "-") for name, _ in _commands(program)]
+    return [name.replace(" ", "-") for name, _ in _commands(program)] + list(_SANDBOX)
 
 
 def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
@@ -244,6 +257,20 @@ def _command(name: str, command: Any) -> list[str]:
     return [*lines, ""]
 
 
+def _sandbox_program(name: str, parser: argparse.ArgumentParser) -> list[str]:
+    lines = [f"## `{parser.prog}` {{ #{name} }}", "", parser.description or "", ""]
+    lines += ["| argument or option | meaning |", "|---|---|"]
+    for action in parser._actions:  # noqa: SLF001  argparse tells its options no other way
+        if action.dest == "help":
+            continue
+        value = f"`{action.metavar or action.dest.upper()}`" if action.nargs != 0 else ""
+        spelled = ", ".join(f"`{option}`" for option in action.option_strings)
+        words = (action.help or "") % {**vars(action), "prog": parser.prog}
+        anchor = f'<span id="{name}.{action.dest}"></span>'
+        lines.append(f"| {spelled} {value}{anchor} | {_in_a_cell(words)} |")
+    return [*lines, ""]
+
+
 def _placeholder(parameter: Any) -> str:
     return str(parameter.metavar or parameter.name.upper())
 
@@ -253,6 +280,10 @@ def _anchor(command: str, parameter: Any) -> str:
 
 
 def _help(parameter: Any) -> str:
-    words = (getattr(parameter, "help", None) or "").replace("|", "\\|").replace("\n", " ")
+    words = _in_a_cell(getattr(parameter, "help", None) or "")
     variable = getattr(parameter, "envvar", None)
     return words + (f" Environment: `{variable}`." if variable else "")
+
+
+def _in_a_cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

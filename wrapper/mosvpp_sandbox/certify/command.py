@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .report import Report
     from .target import Kind, Target
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 _EPILOG = """\
 exit codes: 0 all passed, 1 a check failed or could not be reached, 2 it could not begin or was stopped.
@@ -32,7 +32,7 @@ Only loopback is called unless --allow-host names another. Secrets are in no rep
 
 def main(arguments: Sequence[str]) -> int:
     """0 when every check passed, 1 when one did not, 2 when it could not begin."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         from rich.console import Console
 
@@ -129,15 +129,16 @@ def _words(command: str | None) -> list[str]:
     return shlex.split(command)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """What may be written after `certify`."""
+    made = argparse.ArgumentParser(
         prog="python -m mosvpp_sandbox certify",
         description="Plays named checks against a receiver of yours, over real HTTP, and a dispatcher of "
         "yours against a sandbox, and says of each what was expected, why, and what came back.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    where = parser.add_argument_group("the receiver").add_argument
+    where = made.add_argument_group("the receiver").add_argument
     where("--data-push-url", metavar="URL", help="its endpoint for data pushes")
     where("--execution-response-url", metavar="URL", help="its endpoint for execution responses")
     where(
@@ -163,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     where("--molecule-id", metavar="ID", default="fecd0001c031e7e8", help="the site (default: %(default)s)")
     where("--allow-host", metavar="HOST", action="append", default=[], help="a host beyond loopback to call")
-    crash = parser.add_argument_group("killing it").add_argument
+    crash = made.add_argument_group("killing it").add_argument
     crash("--command", metavar="COMMAND", help="starts the receiver; it is killed with -9 under load")
     crash(
         "--list-command",
@@ -171,19 +172,19 @@ def _parser() -> argparse.ArgumentParser:
         help="prints what it has stored, as `mosvpp inbox export` does: JSON Lines with the raw bytes as"
         " base64 in `body`",
     )
-    asking = parser.add_argument_group("the dispatcher").add_argument
+    asking = made.add_argument_group("the dispatcher").add_argument
     asking(
         "--dispatcher-command",
         metavar="COMMAND",
         help="asks for one event, each time it is run, and ends with 0 only if it was told that it is "
         "accepted; it finds a sandbox by MOSVPP_BASE_URL, MOSVPP_API_KEY and MOSVPP_MOLECULE_ID",
     )
-    limits = parser.add_argument_group("limits and reports").add_argument
+    limits = made.add_argument_group("limits and reports").add_argument
     limits("--within", metavar="SECONDS", type=float, default=5.0, help="time for an answer (default: 5)")
     limits("--deadline", metavar="SECONDS", type=float, default=300.0, help="for all of it (default: 300)")
     limits("--junit", metavar="FILE", type=Path, help="write a report for CI systems")
     limits("--html", metavar="FILE", type=Path, help="write a report for people, with charts")
-    return parser
+    return made
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .play import Line
     from .script import Scenario
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 _MARKS = {"partner": "→", "molecule": "←", "world": "·", "kept": "✓", "broken": "✗"}
 _STYLES = {"partner": "", "molecule": "cyan", "world": "dim", "kept": "green", "broken": "bold red"}
@@ -21,7 +21,7 @@ _STYLES = {"partner": "", "molecule": "cyan", "world": "dim", "kept": "green", "
 
 def main(arguments: Sequence[str]) -> int:
     """0 when everything came as expected, 1 when it did not, 2 when it could not begin."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         from rich.console import Console
         from rich.text import Text
@@ -99,20 +99,21 @@ def _found(name: str, known: dict[str, Scenario]) -> Scenario:
     raise ValueError(f"there is no scenario {name}; there are {', '.join(known)}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """What may be written after `run`."""
+    made = argparse.ArgumentParser(
         prog="python -m mosvpp_sandbox run",
         description="Plays scenarios on simulated time: what a partner and Molecule do, and what has to come"
         " of it. Without a name, lists them. 0: as expected, 1: not, 2: it could not begin.",
     )
-    parser.add_argument("scenario", nargs="*", help="a name, or a YAML file of your own")
-    parser.add_argument("--data-push-url", metavar="URL", help="send data pushes to your endpoint")
-    parser.add_argument("--execution-response-url", metavar="URL", help="send execution responses there")
-    parser.add_argument(
+    made.add_argument("scenario", nargs="*", help="a name, or a YAML file of your own")
+    made.add_argument("--data-push-url", metavar="URL", help="send data pushes to your endpoint")
+    made.add_argument("--execution-response-url", metavar="URL", help="send execution responses there")
+    made.add_argument(
         "--header", metavar="NAME=VALUE", type=_header, action="append", default=[], help="sent along"
     )
-    parser.add_argument("--quiet", action="store_true", help="only what is not as expected")
-    return parser
+    made.add_argument("--quiet", action="store_true", help="only what is not as expected")
+    return made
 
 
 def _header(text: str) -> tuple[str, str]:
