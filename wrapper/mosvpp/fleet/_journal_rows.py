@@ -239,7 +239,11 @@ def _guards(connection: Connection, numbers: list[int]) -> dict[int, _Guard]:
     asked: Any = _encode(numbers).decode() if dialect == "sqlite" else numbers
     found: Any = connection.exec_driver_sql(_GUARDS[dialect], (asked,))
     rows = _read_guards(found.scalar()) if dialect == "sqlite" else found
-    return {row[0]: _Guard(*row) for row in rows}
+    # SQLite has 0 and 1 for the last two.
+    return {
+        number: _Guard(number, newest, holder, bool(may_send), bool(is_cancelled))
+        for number, newest, holder, may_send, is_cancelled in rows
+    }
 
 
 def _obstacle(guard: _Guard, sent: Sent, holder: int) -> Obstacle | None:
