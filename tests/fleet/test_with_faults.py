@@ -24,7 +24,7 @@ SITES, SEEDS = (1000, range(20)) if ALL else (100, range(2))
 SECRET = "the-partners-own-secret"
 
 FAULTS = [
-    *(Fault(name, 0.06, operation="submit_dispatch") for name in ("refuse", "drop", "truncated")),
+    *(Fault(name, 0.06, operation="submit_dispatch") for name in ("reset", "drop", "truncated")),
     *(Fault(name, 0.06, operation="submit_dispatch") for name in ("error_json", "error_html", "error_empty")),
     Fault("hang", 0.02, operation="submit_dispatch"),
     Fault("unavailable", 0.1, operation="submit_dispatch", value=0.0),

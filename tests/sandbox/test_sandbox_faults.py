@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,14 +16,20 @@ import httpx
 import pytest
 
 from mosvpp import AsyncClient, Client, DispatchReceipt, discharge, kW, webhooks
-from mosvpp.errors import AuthenticationError, OutcomeUnknownError, PayloadError, RejectedError
+from mosvpp.errors import (
+    AuthenticationError,
+    OutcomeUnknownError,
+    PayloadError,
+    RejectedError,
+    UnreachableError,
+)
 from mosvpp.events import UnknownDelivery
 from mosvpp.retry import RetryPolicy
 from mosvpp.signatures import SharedHeaders
 from mosvpp.timeouts import Timeout
 from mosvpp_sandbox import Fault, ManualClock, Retries, Sandbox
 from mosvpp_sandbox.faults import CALL_FAULTS, PUSH_FAULTS, Faults, read_fault
-from receiving import Receiver
+from receiving import PATIENCE_S, Receiver
 
 NOON = datetime(2024, 1, 5, 12, 0, tzinfo=UTC)
 SECRETS = {"X-API-Key": "partner-secret"}
@@ -78,12 +85,50 @@ class Played:
 
 
 @WAYS
-@pytest.mark.parametrize(("name", "taken"), [("refuse", 0), ("drop", 1), ("truncated", 1)])
+@pytest.mark.parametrize(("name", "taken"), [("reset", 0), ("drop", 1), ("truncated", 1)])
 def test_a_connection_that_breaks_leaves_the_outcome_unknown(reached: Any, name: str, taken: int) -> None:
     played = Played(reached, Fault(name))
     assert isinstance(played.error, OutcomeUnknownError)
     assert played.taken == taken
     assert played.logged["faults"] == [name]
+
+
+@WAYS
+def test_who_is_refused_knows_that_nothing_was_done(reached: Any) -> None:
+    """Another client, too, and one that was connected before; when the fault is off, all are let in."""
+    with Sandbox() as vpp, reached(vpp, retry=ONCE) as submit:
+        slot = discharge(2 * kW, start=vpp.now() + HOUR, duration=HOUR, priority=9)
+        assert submit(vpp.molecule_id, slot, mode="live").is_accepted
+        vpp.faults.add(Fault("refuse", value=600))
+        for _ in range(2):
+            with pytest.raises(UnreachableError):
+                submit(vpp.molecule_id, slot, mode="live")
+        vpp.faults.clear()
+        assert submit(vpp.molecule_id, slot, mode="live").is_accepted
+
+
+def test_a_refusal_ends_by_itself() -> None:
+    with Sandbox(faults=[Fault("refuse", value=0.2)]) as vpp, httpx.Client() as client:
+        end = time.monotonic() + PATIENCE_S
+        while vpp.faults.as_json() and time.monotonic() < end:
+            with suppress(httpx.ConnectError):
+                client.get(f"{vpp.url}/sandbox/")
+        assert vpp.faults.as_json() == []
+        vpp.faults.clear()  # returns when it listens
+        assert client.get(f"{vpp.url}/sandbox/").status_code == 200
+
+
+def test_who_switches_it_on_over_http_is_answered_first() -> None:
+    """A sandbox that refuses stops and starts as any other."""
+    with Sandbox() as vpp, httpx.Client() as client:
+        answer = client.post(f"{vpp.url}/sandbox/faults", json={"name": "refuse", "value": 600})
+        assert [one["name"] for one in answer.json()] == ["refuse"]
+        with pytest.raises(httpx.ConnectError):
+            client.get(f"{vpp.url}/sandbox/")
+        vpp.stop()
+        vpp.start()
+        with pytest.raises(httpx.ConnectError):
+            client.get(f"{vpp.url}/sandbox/")
 
 
 @WAYS
@@ -157,7 +202,7 @@ def test_faults_strike_valid_calls_only(call: Any) -> None:
 
 def test_a_server_that_has_stopped_in_between_answers_again_afterwards(call: Any) -> None:
     """A reset connection ends no more than itself."""
-    with Sandbox(faults=[Fault("refuse", times=1)]) as vpp, httpx.Client() as client:
+    with Sandbox(faults=[Fault("reset", times=1)]) as vpp, httpx.Client() as client:
         path, headers = f"{vpp.url}/v1/api/gateway/{vpp.molecule_id}/devicesync", {"X-API-Key": vpp.api_key}
         with pytest.raises(httpx.TransportError):
             client.get(path, headers=headers)
@@ -303,7 +348,7 @@ def test_a_fault_is_read_from_an_option(text: str, fault: Fault) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("explode", "there is no fault 'explode'; there are refuse, hang"),
+        ("explode", "there is no fault 'explode'; there are refuse, reset, hang"),
         ("drop:often=1", "a fault has probability, times, value, operation, molecule_id, not 'often'"),
         ("drop:probability=2", "above 0 and at most 1"),
         ("drop:times=0", "at least one time"),
@@ -312,6 +357,9 @@ def test_a_fault_is_read_from_an_option(text: str, fault: Fault) -> None:
         ("lose:operation=sync_devices", "lose strikes receive_data_push"),
         ("error_json:value=20", "a status from 400 to 599"),
         ("gzip_bomb:value=-1", "from 0"),
+        ("refuse:times=1", "refuse strikes everybody"),
+        ("refuse:value=0", "above 0 and at most 600"),
+        ("refuse:value=601", "it refuses you, too"),
     ],
 )
 def test_what_makes_no_sense_is_refused(text: str, said: str) -> None:

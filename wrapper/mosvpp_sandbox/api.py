@@ -166,8 +166,10 @@ class _Gateway:
 
     def _strike_before(self, request: Request, faults: dict[str, float]) -> None:
         """Raise what answers in place of the sandbox, which then does nothing."""
-        if "refuse" in faults:
+        if "refuse" in faults:  # who needs no connection has come so far
             raise _StruckError(self._silent(request, ResetAnswer("refused")))
+        if "reset" in faults:
+            raise _StruckError(self._silent(request, ResetAnswer("reset")))
         if "hang" in faults:
             raise _StruckError(self._silent(request, HangingAnswer()))
         for name in ("too_many_requests", "too_many_requests_date", "unavailable"):

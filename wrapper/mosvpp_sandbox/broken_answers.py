@@ -27,7 +27,7 @@ class Line:
         self.broken = ""
 
     async def cut(self, how: str, receive: Receive) -> None:
-        """Reset it; `how` is refused, dropped or truncated. In process it is only noted."""
+        """Reset it; `how` is refused, reset, dropped or truncated. In process it is only noted."""
         self.broken = how
         if self._reset is not None:
             self._reset()

@@ -1,7 +1,8 @@
 """Faults on demand: which there are, which are switched on, and whether one strikes this time.
 
 Whether a fault strikes follows from the seed, so that a run can be repeated. For pushes it follows from the
-site and the number of the push, for calls from how many came before.
+site and the number of the push, for calls from how many came before. `refuse` strikes before anybody can tell
+what is asked for: it is on for its seconds, for everybody, and then over.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from .physics.surroundings import chance
@@ -17,11 +19,13 @@ __all__ = ["CALL_FAULTS", "PUSH_FAULTS", "Fault", "Faults", "read_fault"]
 
 CALLS = frozenset({"sync_devices", "submit_dispatch", "submit_site_command"})
 LARGEST = 10 * 366 * 86_400
+LONGEST_REFUSAL_S = 600
 PUSHES = frozenset({"receive_data_push", "receive_execution_response"})
 
 # name → (what happens, the value when none is given, what the value is)
 CALL_FAULTS: Mapping[str, tuple[str, float | None, str]] = {
-    "refuse": ("the connection is reset, and nothing is processed", None, ""),
+    "refuse": ("nobody listens, so that no connection can be made", 5.0, "real seconds"),
+    "reset": ("the connection is reset, and nothing is processed", None, ""),
     "hang": ("no answer comes, and nothing is processed", None, ""),
     "drop": ("the request is processed, then the connection is reset without an answer", None, ""),
     "drip": ("the answer comes byte by byte", 1.0, "real seconds between two bytes"),
@@ -75,6 +79,9 @@ class Fault:
             raise ValueError("a fault strikes at least one time")
         if self.value is not None:
             self._check_value(self.value)
+        limits = (self.probability, self.times, self.operation, self.molecule_id)
+        if self.name == "refuse" and limits != (1, None, None, None):
+            raise ValueError("refuse strikes everybody, for as many seconds as its value says")
         operations = (CALLS if self.name in CALL_FAULTS else set()) | (
             PUSHES if self.name in PUSH_FAULTS else set()
         )
@@ -89,6 +96,9 @@ class Fault:
         if self.name == "clock_skew":
             if not abs(value) <= LARGEST:
                 raise ValueError("a clock is at most ten years wrong")
+        elif self.name == "refuse" and not 0 < value <= LONGEST_REFUSAL_S:
+            msg = f"the value of refuse is above 0 and at most {LONGEST_REFUSAL_S}: it refuses you, too"
+            raise ValueError(msg)
         elif not 0 <= value <= LARGEST:
             msg = f"the value of {self.name} is from 0 to {LARGEST}"
             raise ValueError(msg)
@@ -128,6 +138,7 @@ class Faults:
         self._on: dict[int, Fault] = {}
         self._struck: dict[int, int] = {}
         self._asked: dict[int, int] = {}
+        self._refused_until: dict[int, float] = {}
         self._last = 0
         self._lock = Lock()
         self._changed = changed
@@ -138,8 +149,22 @@ class Faults:
         with self._lock:
             self._last += 1
             self._on[self._last] = fault
+            if fault.name == "refuse":
+                self._refused_until[self._last] = monotonic() + fault.amount
         self._changed()
         return self._last
+
+    def refusing_s(self) -> float:
+        """For how many real seconds more nobody is to be let in; what is over is switched off."""
+        now = monotonic()
+        with self._lock:
+            left = {number: until - now for number, until in self._refused_until.items() if number in self._on}
+            over = [number for number, seconds in left.items() if seconds <= 0]
+            for number in over:
+                del self._on[number]
+        if over:
+            self._changed()
+        return max(0.0, *left.values(), 0.0)
 
     def remove(self, number: int) -> None:
         """Switch one off. Raises `LookupError`."""
@@ -157,6 +182,7 @@ class Faults:
 
     def as_json(self) -> list[dict[str, Any]]:
         """What is switched on, and how often it has struck."""
+        now = monotonic()
         with self._lock:
             return [
                 {
@@ -166,12 +192,14 @@ class Faults:
                     "struck": self._struck.get(number, 0),
                 }
                 for number, fault in self._on.items()
+                if self._refused_until.get(number, now) >= now
             ]
 
     def strike(self, operation: str, molecule_id: str, key: str | None = None) -> dict[str, float]:
         """The names and values of the faults that strike now; `key` names a push."""
         if not self._on:
             return {}
+        self.refusing_s()
         kinds = CALL_FAULTS if operation in CALLS else PUSH_FAULTS
         hit: dict[str, float] = {}
         spent = False

@@ -137,6 +137,7 @@ class Sandbox:
             ],
         )
         self._world.on_change(self._wake)
+        self._world.on_faults = self._mind_the_door
         self.clock.on_move(self._moved)
 
     def __repr__(self) -> str:
@@ -259,6 +260,7 @@ class Sandbox:
         running = Running(self.app, self._world, outbox, self._host, self._port, self._keep)
         running.start()
         self._running = running
+        running.mind_the_door()
 
     def stop(self) -> None:
         """Stop listening and sending; what was not sent yet is lost."""
@@ -287,6 +289,10 @@ class Sandbox:
         running = self._running
         if running is not None:
             running.wake()
+
+    def _mind_the_door(self) -> None:
+        if self._running is not None:
+            self._running.mind_the_door()
 
     def _moved(self) -> None:
         self._world.clock_moved()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
-from threading import Thread
+from threading import Thread, current_thread
 from typing import Any, TypeVar
 
 import uvicorn
@@ -25,6 +25,7 @@ __all__ = ["Running"]
 
 T = TypeVar("T")
 _KEEP_S = 2.0
+_LOOK_S = 0.1
 
 
 class _Protocol(H11Protocol):
@@ -42,15 +43,29 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens."""
+    """Tells when it listens, and can stop listening for a while."""
 
     def __init__(self, config: uvicorn.Config, listening: Future[None]) -> None:
         super().__init__(config)
         self._listening = listening
+        self.is_open = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._listening.set_result(None)
+
+    def shut(self) -> None:
+        """Let nobody in; connections end when what came on them is answered."""
+        self.is_open = False
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+
+    async def reopen(self, listening: socket.socket) -> None:
+        """Listen again."""
+        self.is_open = True
+        await super().startup([listening])
 
 
 class Running:
@@ -69,6 +84,7 @@ class Running:
         self.outbox = outbox
         self._world = world
         self._keep = keep
+        self._host = host
         self._socket = _listening_socket(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
@@ -116,6 +132,37 @@ class Running:
         """Look at the time again; from any thread."""
         with suppress(RuntimeError):  # the loop is closed: nothing runs any more
             self._loop.call_soon_threadsafe(self._wake.set)
+
+    def mind_the_door(self) -> None:
+        """Stop listening while a fault wants it so; from any thread, and done when it returns."""
+        if current_thread() is self._thread:
+            self._mind_the_door()
+            return
+
+        async def mind() -> None:
+            self._mind_the_door()
+            if not self._server.is_open and not self._world.faults.refusing_s():
+                await asyncio.wait([self._reopening], timeout=1)
+
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self.call(mind())
+
+    def _mind_the_door(self) -> None:
+        seconds = self._world.faults.refusing_s()
+        if seconds and self._server.is_open:
+            self._server.shut()
+            self._reopening = self._loop.create_task(self._reopen_later())
+
+    async def _reopen_later(self) -> None:
+        while (seconds := self._world.faults.refusing_s()) > 0:
+            await asyncio.sleep(min(seconds, _LOOK_S))
+        while not self._server.is_open:
+            try:
+                self._socket = _listening_socket(self._host, self.port)
+            except OSError:  # another program has taken the port meanwhile
+                await asyncio.sleep(_LOOK_S)
+            else:
+                await self._server.reopen(self._socket)
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Have the loop do something, and wait for it. Raises `RuntimeError` when the loop has ended."""

@@ -66,4 +66,6 @@ def _broken(line: Line, request: httpx.Request) -> httpx.TransportError:
     if line.broken == "truncated":
         said = "peer closed connection without sending complete message body"
         return httpx.RemoteProtocolError(said, request=request)
+    if line.broken == "refused":
+        return httpx.ConnectError("connection refused", request=request)
     return httpx.ReadError("connection reset", request=request)

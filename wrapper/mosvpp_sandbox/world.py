@@ -60,6 +60,7 @@ class World:
         self.changes = Changes()
         self.exchanges = Exchanges(self._exchange_changed)
         self.profile = _profile(profile)
+        self.on_faults: Callable[[], None] = lambda: None
         self.faults = Faults(seed, self._faults_changed)
         for fault in faults:
             self.faults.add(fault)
@@ -229,6 +230,7 @@ class World:
 
     def _faults_changed(self) -> None:
         self.changes.put("faults", self.clock.now(), data={"faults": self.faults.as_json()})
+        self.on_faults()
 
 
 def _profile(name: str) -> Profile:
