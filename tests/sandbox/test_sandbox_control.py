@@ -65,7 +65,7 @@ def desk() -> Desk:
 
 def test_the_overview_says_what_there_is(desk: Desk) -> None:
     seen = desk.get()
-    assert seen["clock"] == {"now": "2024-01-05T12:00:00Z", "speed": 0.0, "runs_by_itself": False}
+    assert seen["clock"] == {"now": "2024-01-05T12:00:00Z", "speed": 0.0, "runs_by_itself": False, "behind_s": 0}
     assert (seen["sites"], seen["first_site"], seen["profile"]) == (3, desk.site, "inferred")
     assert seen["choices"]["test_mode"] == "rehearse"
     assert seen["faults"] == []
@@ -80,7 +80,7 @@ def test_the_options_say_what_can_be_chosen(desk: Desk) -> None:
 
 def test_sites_come_in_pages_and_can_be_searched(desk: Desk) -> None:
     ids = list(desk.vpp.sites)
-    first, second = desk.get("sites?size=2"), desk.get("sites?size=2&page=2")
+    first, second = desk.get("sites?limit=2"), desk.get("sites?limit=2&page=2")
     assert [row["molecule_id"] for row in first["sites"] + second["sites"]] == ids
     assert (first["found"], first["page"], second["page"]) == (3, 1, 2)
     found = desk.get(f"sites?search={ids[1].upper()}")
@@ -221,6 +221,20 @@ def test_the_clock_is_moved(desk: Desk) -> None:
     assert desk.ask("POST", "/sandbox/clock", json={"advance_s": 1e15}).status_code == 400
 
 
+def test_after_a_leap_nobody_waits_until_all_have_caught_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not there yet is shown as it was, and it is said how far that is behind."""
+    monkeypatch.setattr("mosvpp_sandbox.control._PATIENCE_S", -1)  # no time at all
+    before = desk.get("sites")
+    behind = desk.change("POST", "clock", {"advance_s": 36_000})["behind_s"]
+    assert 36_000 - 60 <= behind < 36_000
+    assert desk.get("sites") == before
+    monkeypatch.setattr("mosvpp_sandbox.control._PATIENCE_S", 60)
+    assert desk.get("sites") != before
+    assert desk.get("clock")["behind_s"] == 0
+
+
 def test_a_running_clock_is_held_sped_up_and_resumed() -> None:
     with Sandbox() as vpp, httpx.Client(base_url=vpp.url) as client:
         held = client.post("/sandbox/clock", json={"hold": True}).json()
@@ -306,6 +320,9 @@ def test_a_device_is_not_put_into_a_state_that_there_is_not(
         ("nothing", 404),
         ("sites?page=x", 400),
         ("exchanges?limit=x", 400),
+        ("sites?size=2", 400),
+        ("events?page=2", 400),
+        ("sites/fecd0001c031e7e8/telemetry?columns=import_kw", 400),
     ],
 )
 def test_what_is_not_there_is_said_to_be_so(desk: Desk, path: str, status: int) -> None:

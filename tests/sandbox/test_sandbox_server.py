@@ -19,7 +19,7 @@ import trio
 
 from mosvpp import AsyncClient, Client, commands, errors
 from mosvpp_sandbox import ManualClock, RunningClock, Sandbox
-from receiving import Receiver, wait_until
+from receiving import PATIENCE_S, Receiver, wait_until
 
 from .conftest import BEFORE_THE_SAMPLE
 
@@ -245,6 +245,60 @@ def test_time_runs_as_fast_as_it_is_told() -> None:
     wait_until(lambda: clock.now() > start + timedelta(minutes=1))
     assert 0 < clock.seconds_until(clock.now() + timedelta(hours=1)) <= 1
     assert clock.seconds_until(start) == 0
+
+
+def test_real_time_goes_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept = 0.0
+    monkeypatch.setattr("mosvpp_sandbox.clock.real_seconds", lambda: time.monotonic() + slept)
+    real, faster = RunningClock(), RunningClock(speed=2)
+    begun = real.now(), faster.now()
+    slept = 8 * 3600.0
+    assert timedelta(hours=8) <= real.now() - begun[0] < timedelta(hours=9)
+    assert faster.now() - begun[1] < timedelta(hours=1)
+    real.set_speed(2)
+    assert timedelta(hours=8) <= real.now() - begun[0] < timedelta(hours=9)
+
+
+def test_what_was_not_pushed_while_it_stood_still_is_not_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mosvpp_sandbox.server._SLEPT_S", 0.3)
+    stood: list[datetime] = []
+
+    async def stand_still(vpp: Sandbox) -> None:
+        stood.append(vpp.now())
+        time.sleep(0.6)  # noqa: ASYNC251  it is the event loop that is to stand still
+        stood.append(vpp.now())
+
+    start = datetime(2024, 1, 5, tzinfo=UTC)
+    with Sandbox(clock=RunningClock(3600, start)) as vpp:
+        assert vpp._running is not None
+        vpp._running.call(stand_still(vpp))
+        wait_until(lambda: vpp.control.clock()["behind_s"] == 0)
+        pushes = vpp.control.exchanges(operation="receive_data_push", limit=1000)
+        times = [datetime.fromisoformat(one["at"]) for one in pushes]
+    minute = timedelta(minutes=1)
+    assert stood[1] - stood[0] > 30 * minute
+    assert not [at for at in times if stood[0] + minute < at < stood[1] - minute]
+
+
+def test_whatever_is_due_is_sent_however_much_it_is() -> None:
+    """Who asks for a site after a long leap has it catch up at once: nothing of that is lost."""
+    clock, count = ManualClock(datetime(2024, 1, 5, tzinfo=UTC)), 10_500
+    with Sandbox(clock=clock, push_every=timedelta(seconds=1)) as vpp:
+        before = vpp.control.exchanges(limit=1)
+        assert before == []
+        clock.advance(seconds=count)
+        vpp.metrics()
+        vpp.flush(timeout=PATIENCE_S)
+        (newest,) = vpp.control.exchanges(limit=1)
+        assert newest["number"] == count
+
+
+def test_what_nobody_takes_is_not_kept_for_ever() -> None:
+    clock = ManualClock(datetime(2024, 1, 5, tzinfo=UTC))
+    vpp = Sandbox(clock=clock, push_every=timedelta(seconds=1))
+    clock.advance(seconds=10_500)
+    vpp.metrics()
+    assert len(vpp._world._waiting) == 10_000
 
 
 def test_an_event_that_is_due_is_answered_by_itself() -> None:

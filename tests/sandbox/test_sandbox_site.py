@@ -475,3 +475,32 @@ def test_a_history_does_not_depend_on_how_time_is_cut(seed: int, stops: list[flo
 
 def test_another_seed_is_another_history() -> None:
     assert all(one != other for one, other in pairwise(map(uncut, range(3))))
+
+
+# Time in which nobody was there
+
+
+def test_a_long_absence_is_made_up_for_in_few_steps_and_without_pushes() -> None:
+    """Three days: the event that fell into them ran, the meter counted, and what is told begins anew."""
+    story = Story(push_every=MINUTE)
+    story.dispatch(start=30.5, end=32)
+    plant, steps = story.site.plant, 0
+    step = plant.step
+
+    def counted(begin: datetime, seconds: float) -> None:
+        nonlocal steps
+        steps += 1
+        step(begin, seconds)
+
+    plant.step = counted  # type: ignore[method-assign]
+    story.site.hurry(MIDNIGHT + 3 * 24 * HOUR)
+    story.until(3 * 24)
+    (result,) = story.results()
+    assert (result["status"], result["executed_quantity"]) == ("completed", approx(2.0))
+    assert len(story.sent) == 2, "the response, and the push of the present"
+    assert steps < 3 * 24 * 4 + 70
+    usual = Story().until(3 * 24).site.plant.devices[METER].imported_kwh - 3.0  # which the battery gave
+    assert plant.devices[METER].imported_kwh == pytest.approx(usual, rel=0.02)
+    before = len(story.sent)
+    story.until(3 * 24 + 1)
+    assert len(story.sent) == before + 60

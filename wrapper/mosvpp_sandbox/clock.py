@@ -12,9 +12,17 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Protocol
 
-__all__ = ["FASTEST", "ManualClock", "RunningClock", "SandboxClock"]
+__all__ = ["FASTEST", "ManualClock", "RunningClock", "SandboxClock", "real_seconds"]
 
 FASTEST = 100_000
+# A clock that goes on while the machine sleeps: Linux has one of its own, macOS calls it CLOCK_MONOTONIC, and on
+# Windows time.monotonic is one.
+_SLEEPLESS = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
+def real_seconds() -> float:
+    """Real time from some beginning, with that in which the machine slept."""
+    return time.monotonic() if _SLEEPLESS is None else time.clock_gettime(_SLEEPLESS)
 
 
 class SandboxClock(Protocol):
@@ -57,14 +65,17 @@ class _Movable:
 
 
 class RunningClock(_Movable):
-    """Time that runs by itself, `speed` times as fast as real time, from `start` (or the present)."""
+    """Time that runs by itself, `speed` times as fast as real time, from `start` (or the present).
+
+    While the machine sleeps, real time goes on; faster or slower time stands still, where the system allows.
+    """
 
     def __init__(self, speed: float = 1.0, start: datetime | None = None) -> None:
         super().__init__()
         self._speed = _checked_speed(speed)
         self._held = False
         self._start = datetime.now(UTC) if start is None else _in_utc(start)
-        self._began = time.monotonic()
+        self._began = self._passed()
 
     @property
     def speed(self) -> float:
@@ -103,12 +114,16 @@ class RunningClock(_Movable):
     def _now(self) -> datetime:
         if self._held:
             return self._start
-        return self._start + timedelta(seconds=(time.monotonic() - self._began) * self._speed)
+        return self._start + timedelta(seconds=(self._passed() - self._began) * self._speed)
+
+    def _passed(self) -> float:
+        return real_seconds() if self._speed == 1 else time.monotonic()
 
     def _change(self, speed: float, *, held: bool) -> None:
         with self._lock:
-            self._start, self._began = self._now(), time.monotonic()
+            self._start = self._now()
             self._speed, self._held = speed, held
+            self._began = self._passed()
         self._tell()
 
 

@@ -7,7 +7,8 @@ change, so that nothing needs to be asked again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from heapq import nlargest
@@ -29,6 +30,8 @@ from .site_specs import sites_from
 from .world import World
 
 __all__ = ["Control", "Span"]
+
+_PATIENCE_S = 0.25
 
 
 class Span(NamedTuple):
@@ -106,12 +109,13 @@ class Control:
     # --- time ---
 
     def clock(self) -> dict[str, Any]:
-        """The simulated present, and how fast it runs (0: it stands still)."""
+        """The simulated present, how fast it runs (0: it stands still), and how far sites are behind it."""
         clock = self._world.clock
         return {
             "now": to_wire(clock.now()),
             "speed": clock.speed,
             "runs_by_itself": isinstance(clock, RunningClock),
+            "behind_s": round(self._world.behind_s()),
         }
 
     def set_clock(
@@ -135,17 +139,23 @@ class Control:
 
     # --- sites ---
 
-    def sites(self, *, page: int = 1, size: int = 50, search: str = "") -> dict[str, Any]:
-        """One page of the sites, those whose id or name holds `search`, in their order."""
+    def sites(self, *, page: int = 1, limit: int = 50, search: str = "") -> dict[str, Any]:
+        """One page of the sites, those whose id or name holds `search`, in their order.
+
+        After a great leap some are shown as they were when they last stepped: see `behind_s` of the clock.
+        """
         wanted = search.lower()
         found = [
             site
             for site in self._world.sites.values()
             if not wanted or wanted in site.molecule_id.lower() or wanted in site.name.lower()
         ]
-        first = (max(1, page) - 1) * size
-        rows = [self._at(site, _row) for site in found[first : first + size]]
-        return {"sites": rows, "page": max(1, page), "size": size, "found": len(found)}
+        first = (max(1, page) - 1) * limit
+        shown = found[first : first + limit]
+        self._settle(shown)
+        with self._world.lock:
+            rows = [_row(site) for site in shown]
+        return {"sites": rows, "page": max(1, page), "limit": limit, "found": len(found)}
 
     def site(self, molecule_id: str) -> dict[str, Any]:
         """A site with its devices as they are now, and its open events and commands."""
@@ -233,7 +243,7 @@ class Control:
             self._world.require(molecule_id)
             self._world.at_site(molecule_id, lambda *_: None)
         elif settle:
-            self._settle()
+            self._settle(filter(_is_busy, list(self._world.sites.values())))
         with self._world.lock:
             sites = self._world.sites
             chosen = [sites[molecule_id]] if molecule_id is not None else list(sites.values())
@@ -241,13 +251,13 @@ class Control:
             newest = nlargest(limit, found, key=lambda pair: pair[0].asked_at)
             return [{"molecule_id": site_id, **item.as_json()} for item, site_id in newest]
 
-    def _settle(self) -> None:
-        """Let the sites live up to now where something is under way."""
-        for site in list(self._world.sites.values()):
-            if any(event.state.is_open for event in site.all_events()) or any(
-                command.state == "running" for command in site.commands
-            ):
-                self._world.at_site(site.molecule_id, lambda *_: None)
+    def _settle(self, sites: Iterable[Site]) -> None:
+        """Let them live up to now, as many as can in the time that who asks is ready to wait."""
+        enough = time.monotonic() + _PATIENCE_S
+        for site in sites:
+            if time.monotonic() > enough:
+                return
+            self._world.at_site(site.molecule_id, lambda *_: None)
 
     def telemetry(
         self, molecule_id: str, columns: Sequence[str] = POWER, *, points: int = 300
@@ -334,8 +344,11 @@ class Control:
             self._world.faults.remove(number)
         return self.faults()
 
-    def _at(self, site: Site, ask: Callable[[Site], dict[str, Any]]) -> dict[str, Any]:
-        return self._world.at_site(site.molecule_id, lambda one, _: ask(one))
+
+def _is_busy(site: Site) -> bool:
+    return any(event.state.is_open for event in site.all_events()) or any(
+        command.state == "running" for command in site.commands
+    )
 
 
 def _row(site: Site) -> dict[str, Any]:

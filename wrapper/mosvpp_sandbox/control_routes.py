@@ -6,7 +6,7 @@
     GET    /sandbox/clock                        POST {"advance_s": 3600, "speed": 60, "hold": true}
     GET    /sandbox/faults                       POST {"name": "drop", "times": 1, …}; DELETE switches all off
     DELETE /sandbox/faults/{number}
-    GET    /sandbox/sites?page=&size=&search=    POST one more site
+    GET    /sandbox/sites?page=&limit=&search=   POST one more site
     GET    /sandbox/sites/{site}                 …/events, …/commands, …/telemetry?column=&points=
     GET    /sandbox/sites/{site}/executions/{id} how often that event or command began to run
     PATCH  /sandbox/sites/{site}/devices/{id}    {"online": false, "stored_kwh": 1.5}
@@ -16,8 +16,8 @@
     GET    /sandbox/changes?after=               server-sent events; Last-Event-ID is understood
     GET    /sandbox/history                      lines of JSON
 
-Errors are `{"error": "…"}` with 400, 403, 404 or 415. Bodies must be announced as application/json, which a
-page of another site cannot do.
+Errors are `{"error": "…"}` with 400 (also for a parameter that there is not), 401, 403, 404 or 415. Bodies must
+be announced as application/json, which a page of another site cannot do.
 """
 
 from __future__ import annotations
@@ -64,16 +64,16 @@ def routes(control: Control) -> list[BaseRoute]:
         change("/sandbox/faults", "POST", lambda _, body: control.add_fault(**body)),
         _route("/sandbox/faults", "DELETE", lambda _: control.remove_fault()),
         _route("/sandbox/faults/{number:int}", "DELETE", lambda one: control.remove_fault(_number(one))),
-        get("/sandbox/sites", lambda one: control.sites(**_query(one, page=int, size=_size, search=str))),
+        get("/sandbox/sites", lambda one: control.sites(**_query(one, page=int, limit=_limit, search=str))),
         change("/sandbox/sites", "POST", lambda _, body: control.add_site(body)),
         get(site, lambda one: control.site(_site(one))),
-        get(f"{site}/events", lambda one: control.events(_site(one), **_query(one, limit=_size))),
-        get(f"{site}/commands", lambda one: control.commands(_site(one), **_query(one, limit=_size))),
+        get(f"{site}/events", lambda one: control.events(_site(one), **_query(one, limit=_limit))),
+        get(f"{site}/commands", lambda one: control.commands(_site(one), **_query(one, limit=_limit))),
         get(f"{site}/telemetry", lambda one: _telemetry(control, one)),
         get(f"{site}/executions/{{item}}", lambda one: _executions(control, one)),
         change(f"{site}/devices/{{device}}", "PATCH", lambda one, body: _device(control, one, body)),
-        get("/sandbox/events", lambda one: control.events(**_query(one, limit=_size))),
-        get("/sandbox/commands", lambda one: control.commands(**_query(one, limit=_size))),
+        get("/sandbox/events", lambda one: control.events(**_query(one, limit=_limit))),
+        get("/sandbox/commands", lambda one: control.commands(**_query(one, limit=_limit))),
         get("/sandbox/exchanges", lambda one: control.exchanges(**_exchange_query(one))),
         get("/sandbox/exchanges/{number:int}", lambda one: control.exchange(_number(one))),
         _route("/sandbox/exchanges/{number:int}/resend", "POST", lambda one: _resent(control, one)),
@@ -130,11 +130,14 @@ def _number(request: Request) -> int:
     return int(request.path_params["number"])
 
 
-def _size(text: str) -> int:
+def _limit(text: str) -> int:
     return max(1, min(1000, int(text)))
 
 
 def _query(request: Request, **readers: Callable[[str], Any]) -> dict[str, Any]:
+    if unknown := set(request.query_params) - set(readers):
+        there_are = ", ".join(readers)
+        raise ValueError(f"there is no parameter {', '.join(sorted(unknown))}; there are {there_are}")
     return {
         name: read(request.query_params[name])
         for name, read in readers.items()
@@ -143,12 +146,14 @@ def _query(request: Request, **readers: Callable[[str], Any]) -> dict[str, Any]:
 
 
 def _exchange_query(request: Request) -> dict[str, Any]:
-    return _query(request, before=int, limit=_size, molecule_id=str, operation=str, direction=str)
+    return _query(request, before=int, limit=_limit, molecule_id=str, operation=str, direction=str)
 
 
 def _telemetry(control: Control, request: Request) -> dict[str, Any]:
+    asked = _query(request, column=str, points=_limit)
+    asked.pop("column", None)
     columns = request.query_params.getlist("column") or POWER
-    return control.telemetry(_site(request), columns, **_query(request, points=_size))
+    return control.telemetry(_site(request), columns, **asked)
 
 
 def _executions(control: Control, request: Request) -> dict[str, Any]:
@@ -166,7 +171,8 @@ async def _resent(control: Control, request: Request) -> dict[str, Any]:
 
 def _history(control: Control) -> Callable[[Request], Awaitable[Response]]:
     async def answer(_request: Request) -> Response:
-        return Response(control.history(), media_type="application/x-ndjson")
+        history = await asyncio.to_thread(control.history)
+        return Response(history, media_type="application/x-ndjson")
 
     return answer
 

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .broken_answers import LINE, Line
+from .clock import real_seconds
 from .outbox import Outbox
 from .world import World
 
@@ -26,6 +27,8 @@ __all__ = ["Running"]
 T = TypeVar("T")
 _KEEP_S = 2.0
 _LOOK_S = 0.1
+_BEAT_S = 1.0
+_SLEPT_S = 60.0
 
 
 class _Protocol(H11Protocol):
@@ -103,6 +106,7 @@ class Running:
         self._loop = asyncio.new_event_loop()
         self._wake = asyncio.Event()
         outbox.on_postponed = self._wake.set
+        self._seen = real_seconds()
         self._failure: Exception | None = None
         self._thread = Thread(target=self._run, name="mosvpp-sandbox", daemon=True)
 
@@ -115,6 +119,7 @@ class Running:
             self._server.should_exit = True
             self._thread.join()
             raise
+        self._world.is_attended = True
 
     @property
     def is_alive(self) -> bool:
@@ -125,6 +130,7 @@ class Running:
         """End the thread; a fault in it is raised here."""
         self._server.should_exit = True
         self._thread.join()
+        self._world.is_attended = False
         if self._failure is not None:
             raise self._failure
 
@@ -196,7 +202,7 @@ class Running:
     async def _main(self) -> None:
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         work = [asyncio.create_task(self.outbox.run()), asyncio.create_task(self._pass_time())]
-        work.append(asyncio.create_task(self._keep_state()))
+        work += [asyncio.create_task(self._keep_state()), asyncio.create_task(self._stay_awake())]
         await asyncio.wait([serving, *work], return_when=asyncio.FIRST_COMPLETED)
         self._server.should_exit = True
         await serving
@@ -214,6 +220,17 @@ class Running:
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
 
+    async def _stay_awake(self) -> None:
+        while True:
+            self._notice_sleep()
+            await asyncio.sleep(_BEAT_S)
+
+    def _notice_sleep(self) -> None:
+        """Where much more time has passed than ever does, the machine slept, or somebody had us stand still."""
+        before, self._seen = self._seen, real_seconds()
+        if self._seen - before > _SLEPT_S:
+            self._world.hurry()
+
     async def _keep_state(self) -> None:
         """Write down what has changed, every few seconds; rarely where writing takes long."""
         kept = -1
@@ -227,6 +244,7 @@ class Running:
 
     async def _collect(self) -> datetime:
         """Hand on a part of what is due; returns when there will be more."""
+        self._notice_sleep()
         deliveries, next_at = self._world.advance()
         for delivery in deliveries:
             self.outbox.put(delivery)

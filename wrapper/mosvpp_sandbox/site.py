@@ -34,7 +34,8 @@ __all__ = ["Delivery", "Kind", "Site", "Tell"]
 Kind: TypeAlias = Literal["data_push", "execution_response"]
 Tell: TypeAlias = Callable[[Literal["event", "command"], datetime, str, Mapping[str, Any]], object]
 _MINUTE = timedelta(minutes=1)
-_KEPT = 10_000
+_QUARTER = timedelta(minutes=15)
+_HOUR = timedelta(hours=1)
 _POINTS = 2880
 
 
@@ -95,7 +96,8 @@ class Site:
         self._push_every = push_every
         self._push_at = first_push or at + push_every
         self._wanted = (0.0, 0.0)  # requested and delivered during the last step
-        self._deliveries: deque[Delivery] = deque(maxlen=_KEPT)  # nobody may be there to take them
+        self._hurry_until = at
+        self._deliveries: deque[Delivery] = deque()
         self._delivered = 0
 
     # --- time ---
@@ -114,8 +116,16 @@ class Site:
                 at = one
         return at
 
+    def hurry(self, now: datetime) -> None:
+        """Push nothing for the time until now, and live through it, but for the last hour, in longer steps."""
+        self._hurry_until = now
+        if self._push_at <= now:
+            self._push_at += -(-(now - self._push_at) // self._push_every) * self._push_every
+
     def _next_instant(self) -> datetime:
         minute = self._at.replace(second=0, microsecond=0) + _MINUTE
+        if self._at + _HOUR < self._hurry_until:
+            minute += _QUARTER - timedelta(minutes=minute.minute % 15)
         return min(minute, self.next_at())
 
     def _step(self, to: datetime) -> None:
@@ -228,8 +238,7 @@ class Site:
                 plan = msgspec.convert(run["plan"], Plan)
                 self._runs[mode] = _Run(running, running.revision, plant, plan)
         self._obey(self._at)
-        if self._push_at <= now:
-            self._push_at += -(-(now - self._push_at) // self._push_every) * self._push_every
+        self.hurry(now)
 
     def _plant_of(self, devices: list[dict[str, Any]]) -> Plant:
         plant = Plant([read_device(device, self._at) for device in devices], self.plant.around)

@@ -70,7 +70,9 @@ class World:
         self._push_every = push_every
         self._due: dict[str, datetime] = {}
         self._heap: list[tuple[datetime, str]] = []
-        self._waiting: deque[Delivery] = deque(maxlen=_KEPT)  # nobody may be there to take them
+        self._waiting: deque[Delivery] = deque()
+        self.is_attended = False
+        """Whether somebody takes what is to be sent. Where nobody does, only the newest of it are kept."""
         self._changed: list[Callable[[], None]] = []
         listed = list(specs)
         for place, spec in enumerate(listed):
@@ -158,8 +160,7 @@ class World:
             try:
                 return ask(site, now)
             finally:
-                self._waiting += site.take_deliveries()
-                self._schedule(site)
+                self._take_from(site)
                 self._tell()
 
     # --- time ---
@@ -170,10 +171,9 @@ class World:
         Where much is due, that is a part of it: then there is more at once.
         """
         with self.lock:
-            next_at = self.catch_up()
-            deliveries = list(self._waiting)
-            self._waiting.clear()
-            return deliveries, next_at
+            next_at = self.catch_up() if len(self._waiting) < _AT_ONCE else self.clock.now()
+            deliveries = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+            return deliveries, self.clock.now() if self._waiting else next_at
 
     def catch_up(self) -> datetime:
         """Let sites live whose time has come, or a part of them; returns when there will be more."""
@@ -185,11 +185,30 @@ class World:
                     del self._due[molecule_id]
                     site = self.sites[molecule_id]
                     site.advance(at)
-                    self._waiting += site.take_deliveries()
-                    self._schedule(site)
+                    self._take_from(site)
                 if len(self._waiting) - before >= _AT_ONCE:
                     break
             return self._heap[0][0] if self._heap else NEVER
+
+    def hurry(self) -> None:
+        """Go on after a time in which nobody was there, since the machine slept: see `Site.hurry`."""
+        with self.lock:
+            for site in self.sites.values():
+                site.hurry(self.clock.now())
+                self._schedule(site)
+
+    def behind_s(self) -> float:
+        """By how many simulated seconds the site that waits longest is late; 0 when all is done that is due."""
+        with self.lock:
+            while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+                heappop(self._heap)
+            return max(0.0, (self.clock.now() - self._heap[0][0]).total_seconds()) if self._heap else 0.0
+
+    def _take_from(self, site: Site) -> None:
+        self._waiting += site.take_deliveries()
+        while not self.is_attended and len(self._waiting) > _KEPT:
+            self._waiting.popleft()
+        self._schedule(site)
 
     def _schedule(self, site: Site) -> None:
         at = site.next_at()

@@ -353,6 +353,16 @@ def test_a_tick_names_what_changed_and_where(console: Any) -> None:
     told = tick(control, control.changes.after(control.changes.last - 1)[0])
     assert told["changed"] == {"clock": None, "time": None}
     assert told["clock"]["now"] == "2024-01-05T12:01:00Z"
+    assert told["behind"] == ""
+
+
+def test_a_page_says_how_far_sites_are_behind(console: Any) -> None:
+    assert re.search(r'<span id="behind" class="chip" hidden></span>', console.page("/"))
+    console.clock.advance(hours=3)
+    assert "catching up, 2 h 59 min behind" in console.page("/console/timeline")
+    assert tick(console.vpp.control, [])["behind"] == "catching up, 2 h 59 min behind"
+    console.page("/")
+    assert "catching up" not in console.page("/")
 
 
 def test_a_tick_of_many_sites_is_short(consoles: Any) -> None:

@@ -49,7 +49,7 @@ class Pages:
 
     def _sites(self, request: Request) -> dict[str, Any]:
         search = request.query_params.get("search", "")[:64]
-        found = self._control.sites(page=_page_number(request), size=_SITES, search=search)
+        found = self._control.sites(page=_page_number(request), limit=_SITES, search=search)
         pages = max(1, -(-found["found"] // _SITES))
         return {**found, "pages": pages, "search": search}
 
@@ -180,7 +180,7 @@ class Pages:
         """The forms of a partner, for one site."""
         overview = self._control.overview()
         wanted = request.query_params.get("site", "").strip() or overview["first_site"]
-        places = self._control.sites(size=_PLACES)["sites"]
+        places = self._control.sites(limit=_PLACES)["sites"]
         return self._page(
             "send", "send", site=self._control.site(wanted), places=places, choices=overview["choices"]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -52,6 +53,7 @@ KIND_NAMES: Mapping[str, str] = {
     "gpio_output": "GPIO output",
 }
 
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _EVIDENCE_HEADER = "x-mosvpp-sandbox-evidence"
 _UNITS = {
     "state_of_charge": "%",
@@ -133,9 +135,20 @@ def speed(value: float) -> str:
     return "time stands still" if value == 0 else f"{value:g} × real time"
 
 
+def behind(clock: Mapping[str, Any]) -> str:
+    """That sites have not come to the present yet, where it takes them more than a moment."""
+    late = clock["behind_s"]
+    return f"catching up, {span(late)} behind" if late > max(60, 5 * clock["speed"]) else ""
+
+
 def short(item_id: str) -> str:
     """The beginning of a long id."""
     return item_id if len(item_id) <= 13 else f"{item_id[:8]}…"
+
+
+def shortened(text: str) -> str:
+    """A sentence with its ids shortened."""
+    return _UUID.sub(lambda found: short(found[0]), text)
 
 
 def pretty(text: str) -> str:
@@ -175,6 +188,7 @@ def count(amount: int, word: str) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
+    "behind": behind,
     "clock_time": clock_time,
     "coded": coded,
     "count": count,
@@ -186,6 +200,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "power": power,
     "pretty": pretty,
     "short": short,
+    "shortened": shortened,
     "span": span,
     "speed": speed,
     "state": state,

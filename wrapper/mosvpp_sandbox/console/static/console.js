@@ -37,6 +37,9 @@
 
   function tick(told) {
     show(told.clock);
+    const behind = document.getElementById("behind");
+    behind.hidden = !told.behind;
+    if (behind.textContent !== told.behind) behind.textContent = told.behind;
     for (const part of parts()) {
       const site = part.dataset.site;
       const concerned = part.dataset.live.split(" ").some((kind) => {
