@@ -203,6 +203,19 @@ def test_people_move_the_clock_and_send_by_keyboard_alone(watched: Watched) -> N
         assert watched.complaints == []
 
 
+def test_charts_are_drawn_in_a_browser_that_tells_no_language(chromium: Browser, vpp: Sandbox) -> None:
+    """Where the language of the machine is C, Chromium calls it en-US@posix."""
+    context = chromium.new_context(viewport=DESK)
+    context.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'language', {get: () => 'en-US@posix', configurable: true})"
+    )
+    watched = Watched(context)
+    page = opened(watched, vpp, "/console/timeline")
+    expect(page.locator("figure.chart canvas")).to_have_count(1)
+    assert watched.complaints == []
+    context.close()
+
+
 def test_what_is_unfolded_stays_so_while_the_page_follows(
     watched: Watched, vpp: Sandbox, client: Client
 ) -> None:

@@ -33,6 +33,7 @@ STATIC = {
     "console.css": "text/css",
     "console.js": "text/javascript",
     "charts.js": "text/javascript",
+    "language.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "vendor/htmx.min.js": "text/javascript",
     "vendor/uPlot.iife.min.js": "text/javascript",

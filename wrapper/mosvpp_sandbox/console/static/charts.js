@@ -82,6 +82,7 @@ const charts = (() => {
   function range(low, high, isSmall) {
     if (low === null || high === null) return [0, 1];
     if (!isSmall) { low = Math.min(0, low); high = Math.max(0, high); }
+    if (low === high && low >= 0 && low <= 1) return [0, 1]; // nothing, or a switch that stayed as it is
     const room = (high - low) * 0.1 || Math.max(Math.abs(high) * 0.05, 0.5);
     return [low === 0 && !isSmall ? 0 : low - room, high === 0 && !isSmall && low < 0 ? 0 : high + room];
   }
