@@ -65,7 +65,12 @@ def desk() -> Desk:
 
 def test_the_overview_says_what_there_is(desk: Desk) -> None:
     seen = desk.get()
-    assert seen["clock"] == {"now": "2024-01-05T12:00:00Z", "speed": 0.0, "runs_by_itself": False, "behind_s": 0}
+    assert seen["clock"] == {
+        "now": "2024-01-05T12:00:00Z",
+        "speed": 0.0,
+        "runs_by_itself": False,
+        "behind_s": 0,
+    }
     assert (seen["sites"], seen["first_site"], seen["profile"]) == (3, desk.site, "inferred")
     assert seen["choices"]["test_mode"] == "rehearse"
     assert seen["faults"] == []

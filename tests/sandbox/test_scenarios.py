@@ -77,7 +77,7 @@ steps:
     [
         ({}, None),
         ({"WORD": "failed"}, "a is failed: no, it is completed"),
-        ({"TIMES": "2"}, "a ran 2 time(s): no, it ran 1 times"),
+        ({"TIMES": "2"}, "a ran 2 times: no, it ran once"),
         ({"MOST": "3"}, "0 to 3 data pushes taken"),
         ({"HEARD": "failed"}, "the partner heard of a: failed: no, it heard completed"),
     ],

@@ -15,8 +15,8 @@ from typing import Protocol
 __all__ = ["FASTEST", "ManualClock", "RunningClock", "SandboxClock", "real_seconds"]
 
 FASTEST = 100_000
-# A clock that goes on while the machine sleeps: Linux has one of its own, macOS calls it CLOCK_MONOTONIC, and on
-# Windows time.monotonic is one.
+# A clock that goes on while the machine sleeps: Linux has one of its own, macOS calls it CLOCK_MONOTONIC, and
+# on Windows time.monotonic is one.
 _SLEEPLESS = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 
 

@@ -16,8 +16,8 @@
     GET    /sandbox/changes?after=               server-sent events; Last-Event-ID is understood
     GET    /sandbox/history                      lines of JSON
 
-Errors are `{"error": "…"}` with 400 (also for a parameter that there is not), 401, 403, 404 or 415. Bodies must
-be announced as application/json, which a page of another site cannot do.
+Errors are `{"error": "…"}` with 400 (also for a parameter that there is not), 401, 403, 404 or 415. Bodies
+must be announced as application/json, which a page of another site cannot do.
 """
 
 from __future__ import annotations

@@ -158,7 +158,9 @@ class Faults:
         """For how many real seconds more nobody is to be let in; what is over is switched off."""
         now = monotonic()
         with self._lock:
-            left = {number: until - now for number, until in self._refused_until.items() if number in self._on}
+            left = {
+                number: until - now for number, until in self._refused_until.items() if number in self._on
+            }
             over = [number for number, seconds in left.items() if seconds <= 0]
             for number in over:
                 del self._on[number]

@@ -20,8 +20,8 @@ def parser() -> argparse.ArgumentParser:
         description="Plays Molecule on this machine: the three endpoints of MosVPP for simulated sites, "
         "execution responses and data pushes. What Molecule does not document is our choice; each message "
         "says in the header X-MosVPP-Sandbox-Evidence how sure its shape is.",
-        epilog="Commands of its own: `certify` plays named checks against a receiver or dispatcher of yours, "
-        "`run` plays scenarios on simulated time. Each takes --help.",
+        epilog="Commands of its own, each with --help: `run` plays a named scenario on simulated time, "
+        "`certify` named checks against a receiver and a dispatcher of yours.",
     )
     _listening(made.add_argument_group("listening"))
     _simulated(made.add_argument_group("what is simulated"))

@@ -160,7 +160,7 @@ class Running:
             self._reopening = self._loop.create_task(self._reopen_later())
 
     async def _reopen_later(self) -> None:
-        while (seconds := self._world.faults.refusing_s()) > 0:
+        while (seconds := self._world.faults.refusing_s()) > 0:  # noqa: ASYNC110  it may be switched off
             await asyncio.sleep(min(seconds, _LOOK_S))
         while not self._server.is_open:
             try:
@@ -226,7 +226,7 @@ class Running:
             await asyncio.sleep(_BEAT_S)
 
     def _notice_sleep(self) -> None:
-        """Where much more time has passed than ever does, the machine slept, or somebody had us stand still."""
+        """Where more time has passed than ever does, the machine slept, or somebody had us stand still."""
         before, self._seen = self._seen, real_seconds()
         if self._seen - before > _SLEPT_S:
             self._world.hurry()

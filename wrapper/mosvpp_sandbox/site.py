@@ -117,7 +117,7 @@ class Site:
         return at
 
     def hurry(self, now: datetime) -> None:
-        """Push nothing for the time until now, and live through it, but for the last hour, in longer steps."""
+        """Push nothing for the time until now, and live through all but its last hour in longer steps."""
         self._hurry_until = now
         if self._push_at <= now:
             self._push_at += -(-(now - self._push_at) // self._push_every) * self._push_every

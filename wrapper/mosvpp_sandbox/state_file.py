@@ -1,8 +1,8 @@
 """Keeps the state of the sandbox in a file, so that it goes on where it stopped.
 
 Sites with their devices, events and commands are kept, and what is switched on; the log and the charts begin
-anew, and `refuse` is over after its seconds. The file is replaced as a whole: a crash leaves the one before. What was pushed after it was written is
-pushed again.
+anew, and `refuse` is over after its seconds. The file is replaced as a whole: a crash leaves the one before.
+What was pushed after it was written is pushed again.
 """
 
 from __future__ import annotations

@@ -198,7 +198,7 @@ class World:
                 self._schedule(site)
 
     def behind_s(self) -> float:
-        """By how many simulated seconds the site that waits longest is late; 0 when all is done that is due."""
+        """By how many simulated seconds the site that waits longest is late; 0 when all is done."""
         with self.lock:
             while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
                 heappop(self._heap)

@@ -207,7 +207,8 @@ def test_charts_are_drawn_in_a_browser_that_tells_no_language(chromium: Browser,
     """Where the language of the machine is C, Chromium calls it en-US@posix."""
     context = chromium.new_context(viewport=DESK)
     context.add_init_script(
-        "Object.defineProperty(Navigator.prototype, 'language', {get: () => 'en-US@posix', configurable: true})"
+        "Object.defineProperty(Navigator.prototype, 'language', "
+        "{get: () => 'en-US@posix', configurable: true})"
     )
     watched = Watched(context)
     page = opened(watched, vpp, "/console/timeline")

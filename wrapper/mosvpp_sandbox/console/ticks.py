@@ -31,7 +31,7 @@ def tick(control: Control, found: Sequence[Change], missed: int = 0) -> dict[str
     """What a page needs to know of these changes.
 
     `changed` has the kinds, each with the ids of the sites concerned; null stands for many, or for none in
-    particular. While time runs there is always one called `time`. `behind` and `told` are sentences for people.
+    particular. While time runs there is always one called `time`. `behind` and `told` are for people.
     """
     changed: dict[str, list[str] | None] = {}
     for change in found:

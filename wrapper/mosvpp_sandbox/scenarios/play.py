@@ -178,7 +178,9 @@ class _Player:
         said = answer.json()["event_slots"][0]["status"] if answer.is_success else "rejected"
         self._tell("partner", f"{asked}: {answer.status_code}, {said}")
         fits = said in ("accepted", "cancelled") if wanted == "accepted" else said == wanted
-        self._check(fits, f"{name} is answered with {wanted}", f"it is answered with {said}")
+        self._check(
+            fits, f"{name} is answered with {said if fits else wanted}", f"it is answered with {said}"
+        )
         self._look()
 
     def _command(self, step: script.Command) -> None:
@@ -273,7 +275,7 @@ class _Player:
             self._check(found == state, f"{name} is {state}", f"it is {found}")
         for name, count in step.executions.items():
             done = self._vpp.executions(self._vpp.molecule_id, self._slots[name]["event_id"])
-            self._check(done == count, f"{name} ran {count} time(s)", f"it ran {done} times")
+            self._check(done == count, f"{name} ran {_times(count)}", f"it ran {_times(done)}")
         if not self._is_own:
             return
         for name, words in step.responses.items():
@@ -307,6 +309,10 @@ class _Player:
 
 def _clock(slot: dict[str, Any]) -> str:
     return f"{slot['start_time'][11:16]}–{slot['end_time'][11:16]}"
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once"}.get(count, f"{count} times")
 
 
 def _list(words: list[str]) -> str:
