@@ -91,10 +91,10 @@ class Headers:
     def one(self, name: str) -> bytes:
         """The value of a header that must be there exactly once. Raises `AuthenticationError`."""
         value = self._values.get(name)
-        if type(value) is bytes:
-            return value
         if type(value) is str and value.isascii():
             return value.encode()
+        if type(value) is bytes:
+            return value
         del value
         values = self.all(name)
         count = len(values)
@@ -199,7 +199,7 @@ class HmacSignature(_SecretKeeper):
     def __init__(self, secrets: Secrets, *, tolerance: timedelta = timedelta(minutes=5)) -> None:
         if not _is_tolerance(tolerance):
             raise RuleError("the tolerance is a timedelta above zero", path="tolerance", rule="minimum")
-        self._keys = _supply(secrets, _key, "the signature")
+        self._signers = _supply(secrets, _signer, "the signature")
         self._tolerance_s = tolerance.total_seconds()
 
     def __repr__(self) -> str:
@@ -220,12 +220,12 @@ class HmacSignature(_SecretKeeper):
             raise _malformed("webhook-signature", f"at most {MAX_SIGNATURES} signatures separated by spaces")
         if not now.tzinfo:
             aware(now, path="now")
-        if not abs(now.timestamp() - float(timestamp)) <= self._tolerance_s:
+        if not abs(now.timestamp() - int(timestamp)) <= self._tolerance_s:
             msg = f"the delivery was signed more than {self._tolerance_s:g} s from now; is a clock wrong?"
             raise AuthenticationError(msg, reason="stale")
         # Compared as text: other versions do not match, nor does any other spelling of the same base64.
         content = b".".join((message_id, timestamp, body))
-        if not _is_signed(content, self._keys(), given):
+        if not _is_signed(content, self._signers(), given):
             raise AuthenticationError("no signature is right for this body", reason="wrong_signature")
 
 
@@ -245,11 +245,11 @@ def sign(body: bytes, *, secret: str, message_id: str, timestamp: datetime) -> d
     if seconds < 0:
         raise RuleError("the time lies before 1970", path="timestamp", rule="minimum")
     content = b"%b.%d.%b" % (message_id.encode(), seconds, body)
-    key = _key(_secret_bytes(secret, "the signature"), "the signature")
+    signer = _signer(_secret_bytes(secret, "the signature"), "the signature")
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(seconds),
-        "webhook-signature": _signature(key, content).decode(),
+        "webhook-signature": _signature(signer, content).decode(),
     }
 
 
@@ -286,10 +286,18 @@ def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:
 def _by_name(headers: Any) -> dict[str, Any] | None:
     """The values by name in lower case, several of them in a list; None for what are no headers."""
     values: dict[str, Any] = {}
+    if type(headers) is dict:  # as most offer them, and mostly with nothing odd about the names
+        for name, value in headers.items():
+            if type(name) is not str or not name.isascii():
+                break
+            values[name.lower()] = value
+        if len(values) == len(headers):
+            return values
+        values = {}
     repeated: dict[str, list[object]] = {}
     try:
-        for given, value in headers.items() if type(headers) is dict else _pairs(headers):
-            name = given.lower() if type(given) is str and given.isascii() else _lower(given)
+        for given, value in _pairs(headers):
+            name = _lower(given)
             if name in values:
                 if name not in repeated:  # a new list: what is there may be one of the caller's
                     values[name] = repeated[name] = [*_several(values[name])]
@@ -336,13 +344,11 @@ def _is_among(found: bytes, secrets: Iterable[bytes]) -> bool:
     return matches
 
 
-def _supply(
-    secrets: Secrets, prepare: Callable[[bytes, str], bytes], what: str
-) -> Callable[[], Sequence[bytes]]:
+def _supply(secrets: Secrets, prepare: Callable[[bytes, str], _T], what: str) -> Callable[[], Sequence[_T]]:
     """Check and prepare fixed secrets once; those of a function each time."""
 
     @_without_frames
-    def prepared(secrets: object) -> list[bytes]:
+    def prepared(secrets: object) -> list[_T]:
         several = (
             secrets if isinstance(secrets, Sequence) and not isinstance(secrets, str | bytes) else (secrets,)
         )
@@ -375,7 +381,7 @@ def _as_is(secret: bytes, _what: str) -> bytes:
     return secret
 
 
-def _key(secret: bytes, what: str) -> bytes:
+def _signer(secret: bytes, what: str) -> hmac.HMAC:
     prefix, encoded = secret[:6], secret[6:]
     try:
         key = a2b_base64(encoded)
@@ -384,18 +390,20 @@ def _key(secret: bytes, what: str) -> bytes:
     if prefix != b"whsec_" or len(key) < MIN_KEY or b2a_base64(key, newline=False) != encoded:
         msg = f"the secret for {what} must be whsec_ and the base64 of at least {MIN_KEY} bytes"
         raise RuleError(msg, path="secrets", rule="format")
-    return key
+    return hmac.new(key, digestmod="sha256")
 
 
-def _signature(key: bytes, content: bytes) -> bytes:
-    return b"v1," + b2a_base64(hmac.digest(key, content, "sha256"), newline=False)
+def _signature(signer: hmac.HMAC, content: bytes) -> bytes:
+    signing = signer.copy()  # half the work of an HMAC of few bytes is to set up its key
+    signing.update(content)
+    return b"v1," + b2a_base64(signing.digest(), newline=False)
 
 
-def _is_signed(content: bytes, keys: Iterable[bytes], given: Iterable[bytes]) -> bool:
+def _is_signed(content: bytes, signers: Iterable[hmac.HMAC], given: Iterable[bytes]) -> bool:
     """Whether a signature is that of one of the keys. All are compared, as in `_is_among`."""
     matches = False
-    for key in keys:
-        expected = _signature(key, content)
+    for signer in signers:
+        expected = _signature(signer, content)
         for signature in given:
             matches |= hmac.compare_digest(expected, signature)
     return matches
