@@ -547,6 +547,11 @@ UNREADABLE: dict[str, tuple[str, bytes]] = {
     ),
     "a million brackets": ("too_deep", b"[" * 1_000_000),
     "deeper than brackets in texts suggest": ("too_deep", b'["]",' * 65 + b"1" + b',"["]' * 65),
+    "deeper than brackets behind escapes suggest": (
+        "too_deep",
+        b'["\\"]",' * 65 + b"1" + b',"\\"["]' * 65,
+    ),
+    "a key twice behind many objects": ("duplicate_keys", b'{"x":[' + b"{}," * 99 + b'{"a":1,"a":1}]}'),
     "1 MiB and a byte": ("too_large", b" " * (webhooks.MAX_BYTES + 1)),
 }
 
@@ -568,6 +573,7 @@ READABLE: dict[str, bytes] = {
     "with a quote and a colon in a text": PUSH_BYTES.replace(b"auto", b'\\":\\":'),
     "with the beginning of a key in a text": PUSH_BYTES.replace(b"auto", b'a\\" :'),
     "with brackets in a text": PUSH_BYTES.replace(b"auto", b"[" * 100),
+    "with brackets behind quotes in a text": PUSH_BYTES.replace(b"auto", b'\\"[' * 100),
     "with escaped field names": PUSH_BYTES.replace(b"molecule", b"\\u006dolecule"),
     "with a pair of surrogates": PUSH_BYTES.replace(b"auto", b"\\ud83d\\ude00"),
     "with a text that looks like an escape": PUSH_BYTES.replace(b"auto", b"\\\\ud83d"),
