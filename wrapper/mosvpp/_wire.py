@@ -181,6 +181,8 @@ def _texts(value: Any) -> tuple[str, ...] | None:
 
 def _text(value: Any) -> str | None:
     """A text that may be missing or null. Raises TypeError for anything else."""
+    if isinstance(value, str):
+        return value
     return None if value is None or isinstance(value, Unset) else _required(value)
 
 
@@ -224,6 +226,9 @@ def _in_our_spelling(
 def _list_in_our_spelling(data: Any, model: type, path: str) -> tuple[list[dict[str, Any]], list[str]]:
     if not isinstance(data, list):
         raise TypeError(f"{path} is no list")
+    ours = _field_names(model).keys()
+    if all(isinstance(item, dict) and item.keys() <= ours for item in data):
+        return data, []
     pairs = [_in_our_spelling(item, model, f"{path}[{index}]") for index, item in enumerate(data)]
     return [item for item, _ in pairs], [line for _, unknown in pairs for line in unknown]
 
