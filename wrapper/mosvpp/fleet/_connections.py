@@ -8,8 +8,10 @@ was written, asks whether the request is still wanted right before, and looks at
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
+import sys
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
@@ -29,9 +31,8 @@ from ._answer_parser import AnswerParser, BadAnswer
 __all__ = ["Connections", "Exchange"]
 
 _KEEP_ALIVE_S = 2.0  # we close first, as in mosvpp._sockets
-_FRESH_S = 0.05
 _NEXT_ADDRESS_S = 0.25  # of a host with several: as RFC 8305 recommends
-_ROUNDS_TO_CLOSE = 5
+_ROUNDS = 5  # of the event loop, after which it has read or closed what there was to read or close
 
 
 class Exchange:
@@ -73,17 +74,14 @@ class Connections:
         deadline = loop.time() + (exchange.seconds or self._timeout.total)
         while True:
             connection = self._reused(loop.time())
-            if connection is None:
-                break
-            if loop.time() - connection.idle_since > _FRESH_S:
-                await asyncio.sleep(0)  # the loop learns now whether the other side has closed it
-            if connection.is_open:
+            if connection is None or await connection.is_quiet():
                 break
         if connection is None:
             made = await self._connect(deadline)
             if isinstance(made, Failure):
                 return made
             connection = made
+            await connection.is_quiet()
         try:
             head = self._head(exchange.attempt)
             result = await connection.carry(exchange, head, deadline, self._timeout.read, self._clock.now)
@@ -128,8 +126,20 @@ class Connections:
         """Close all that are not in use."""
         while self._idle:
             self._idle.pop().abort()
-        for _ in range(_ROUNDS_TO_CLOSE):  # the event loop closes what was aborted a moment later
-            await asyncio.sleep(0)
+        await _some_rounds()  # the event loop closes what was aborted a moment later
+
+
+async def _some_rounds() -> None:
+    for _ in range(_ROUNDS):
+        await asyncio.sleep(0)
+
+
+def _has_input(sock: socket.socket) -> bool:
+    if sys.platform == "win32":  # its event loop reads ahead, so that only the loop itself can tell
+        return True
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Connection(asyncio.Protocol):
@@ -176,6 +186,20 @@ class _Connection(asyncio.Protocol):
         self._end("the connection was closed" if exc is None else f"{type(exc).__name__}: {exc}")
 
     # --- one exchange
+
+    async def is_quiet(self) -> bool:
+        """Whether it is open, and nothing has come that nobody asked for.
+
+        A server that answers once too often would otherwise have that taken for the answer to what is sent
+        next, to another site. The event loop may not have read it yet.
+        """
+        if self._transport is not None and _has_input(self._transport.get_extra_info("socket")):
+            try:
+                await _some_rounds()
+            except BaseException:
+                self.abort()
+                raise
+        return self.is_open
 
     async def carry(
         self,
