@@ -417,6 +417,21 @@ async def test_a_stop_is_for_live_events_that_are_not_over(
     assert book.summary(live_event.event_id) == {State.CANCELLED: 2}
 
 
+async def test_a_stop_finds_what_is_live_behind_pages_of_what_is_not(
+    book: Journal, gateway: Gateway, server: HostileServer
+) -> None:
+    """A courier that finds nothing to stop in a page looks into the next one."""
+    never, live, (last,) = an_event(), an_event(), sites(1)
+    plan = plan_of(sites(1100), never)
+    for recorded in book.record(plan, mode="live", plan=plan.hash):
+        recorded.result()
+    await execute(book, server, plan_of([last], live))
+    async with make_fleet(book, server, concurrency=1) as fleet:
+        stopping = await fleet.stop()
+    assert (stopping.stopped, stopping.withdrawn) == (1, 1100)
+    assert book.summary() == {State.CANCELLED: 1101}
+
+
 async def test_a_stop_ends_a_run_of_another_program(
     book: Journal, url: str, gateway: Gateway, server: HostileServer
 ) -> None:

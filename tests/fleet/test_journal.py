@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from typing import Any
 
+import msgspec
 import pytest
 
 from journals import JournalFactory
@@ -76,6 +78,22 @@ def test_a_plan_may_be_recorded_twice(make_journal: JournalFactory) -> None:
     record(journal, SITE, "other")
     assert [one.molecule_id for one in journal.unsent("p1")] == ["other"]
     assert state_of(journal) is State.SENT
+
+
+def test_a_plan_that_is_called_off_while_it_is_recorded_is_not_executed(make_journal: JournalFactory) -> None:
+    """Whoever stops it does not see what is recorded a moment later."""
+    journal, other = make_journal(), make_journal()
+    wanted = [Wanted(f"{number:016x}", SLOT) for number in range(1100)]
+    pages = journal.record(wanted, mode="live", plan="p1")
+    next(pages).result()
+    other.forbid(mode="live", is_open=True)
+    next(pages).result()
+    next(pages).result()
+    with pytest.raises(RuleError, match="called off"):
+        next(pages).result()
+    for pending in journal.record(wanted, mode="live", plan="p1"):
+        pending.result()  # whoever wants the rest says so again
+    assert journal.unsent("p1")[0].molecule_id == f"{500:016x}"
 
 
 def test_of_two_programs_one_sends(make_journal: JournalFactory) -> None:
@@ -196,9 +214,17 @@ def test_what_was_out_when_a_program_was_killed_is_unknown(
     journal = make_journal()
     record(journal, SITE)
     journal.begin(number_of(journal), sent(1)).result()
+
+    def advice() -> str:
+        (known,) = journal.find()
+        return known.advice(clock.now())
+
     clock.advance(60)
     assert journal.close_interrupted() == 0
+    assert "wait for its answer" in advice()
     clock.advance(61)
+    assert "It may have been received" in advice()
+    assert journal.close_interrupted(plan="another") == 0
     assert journal.close_interrupted() == 1
     assert journal.close_interrupted() == 0
     assert state_of(journal) is State.UNKNOWN
@@ -238,6 +264,27 @@ def test_what_is_said_beside_a_site_advises_no_programmer(make_journal: JournalF
     assert dispatch.said == (
         "HTTP 502, so that it is not known whether it took effect. It says: <h1>Bad gateway</h1>"
     )
+
+
+@pytest.mark.parametrize(
+    ("answered", "words"),
+    [
+        ({"status": 200, "certainty": "http_status_only"}, "HTTP 200, but the answer could not be read"),
+        ({"status": 200, "said": "received"}, "“received”, which is neither yes nor no"),
+        ({"status": 200, "message": "We try."}, "We try."),
+    ],
+)
+def test_an_answer_that_is_no_clear_one_is_told(
+    make_journal: JournalFactory, answered: dict[str, Any], words: str
+) -> None:
+    journal = make_journal()
+    record(journal, SITE)
+    journal.begin(number_of(journal), sent(1)).result()
+    entry = msgspec.convert({"at": START, "revision": 1, "verdict": "unknown", **answered}, Answered)
+    journal.note(Note(number_of(journal), entry)).result()
+    dispatch = journal.get(SITE, SLOT.event_id)
+    assert dispatch is not None
+    assert dispatch.said == words
 
 
 def report(status: EventStatus, *, site: str | None = SITE, event_id: str = SLOT.event_id) -> ExecutionReport:

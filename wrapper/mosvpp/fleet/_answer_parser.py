@@ -89,7 +89,7 @@ class AnswerParser:
         return found
 
     def _read_head(self) -> bool:
-        """Read a head. Those of interim answers are passed over, and count towards what a head may be long."""
+        """Read a head. Those of interim answers are passed over; all of them share one bound."""
         if not self._buffer.startswith(_BEGINNING[: len(self._buffer)]):
             raise BadAnswer("it does not begin as HTTP/1.1 does")
         head = self._up_to(b"\r\n\r\n")

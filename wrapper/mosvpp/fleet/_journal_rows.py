@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, func, select, tuple_, update
 
 from mosvpp.errors import RuleError
 from mosvpp.ids import id_key
@@ -27,7 +27,9 @@ __all__ = [
     "Wanted",
     "append",
     "begin",
+    "insist_on_no_stop",
     "load",
+    "newest_number",
     "page",
     "record",
     "site_key",
@@ -175,6 +177,23 @@ def _insist_on_new_version(row: Any, one: Wanted, mode: DispatchMode, *, update_
     if row.newest and not row.may_send and not update_sent:
         msg = f"{about} was sent before; say update=True to send it again, changed or not"
         raise RuleError(msg, path="event_id", rule="sent_before", evidence=("dispatch.update_by_same_id",))
+
+
+def newest_number(connection: Connection) -> int:
+    """That of the dispatch that was recorded last."""
+    return connection.scalar(select(func.max(dispatches.c.id))) or 0
+
+
+def insist_on_no_stop(connection: Connection, *, plan: str, after: int) -> None:
+    """Refuse a plan of which a part was forbidden while it was recorded, `after` that number.
+
+    Whoever stops what there is does not see what is recorded a moment later, and means it too.
+    """
+    d = dispatches.c
+    chosen = select(d.id).where(d.id > after, d.plan == plan, d.is_cancelled).limit(1)
+    if connection.scalar(chosen) is not None:
+        msg = "it was called off while it was being noted, so nothing was sent"
+        raise RuleError(msg, path="plan", rule="cancelled")
 
 
 # --- what leaves

@@ -11,18 +11,19 @@ import heapq
 import random
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import count, islice
 
 from mosvpp._calls import Calls
 from mosvpp.clock import Clock
 from mosvpp.errors import RejectedError
+from mosvpp.slots import EventSlot
 
 from ._courier import Carrier, Courier, Errand
 from ._journal_rows import PAGE
 from .dispatches import Dispatch
 from .journal import Chosen, Journal, interrupted
 from .results import SiteOutcome, Stopping
-from .states import State
 
 __all__ = ["Stop"]
 
@@ -37,10 +38,16 @@ class _Target:
 
     def __init__(self, dispatch: Dispatch) -> None:
         slot = dispatch.sent_slot or dispatch.slot
-        self.errand = Errand(dispatch.number, dispatch.molecule_id, slot.cancel(), dispatch.mode.value)
+        self.errand = Errand(dispatch.number, dispatch.molecule_id, _cancelled(slot), dispatch.mode.value)
         self.end = max(slot.end, dispatch.slot.end)
         self.attempts = 0
         self.is_crossed = bool(dispatch.standing.out)
+
+
+@lru_cache(maxsize=PAGE)
+def _cancelled(slot: EventSlot) -> EventSlot:
+    """Sites share few slots, and each that fails is kept until its event ends."""
+    return slot.cancel()
 
 
 class Stop:
@@ -65,6 +72,7 @@ class Stop:
         self._seconds = seconds
         self._until = until
         self._fresh: Iterator[Dispatch] = iter(())
+        self._is_drained = False
         self._waiting: list[_Target] = []
         self._again: list[tuple[datetime, int, _Target]] = []
         self._order = count()
@@ -104,7 +112,7 @@ class Stop:
     async def _next(self) -> _Target | None:
         """A site that was not tried yet, or else one whose pause is over; None when there is nothing left."""
         while True:
-            if not self._waiting:
+            while not self._waiting and not self._is_drained:  # there are pages with nothing to stop
                 await self._load()
             if self._waiting:
                 return self._waiting.pop()
@@ -119,10 +127,11 @@ class Stop:
 
     async def _load(self) -> None:
         async with self._turn:
-            if self._waiting:
+            if self._waiting or self._is_drained:
                 return
             found = await asyncio.to_thread(lambda: list(islice(self._fresh, PAGE)))
-            never = [one for one in found if one.state is State.PLANNED and not one.standing.out]
+            self._is_drained = not found
+            never = [one for one in found if one.is_withheld]
             if never:
                 await asyncio.to_thread(self._journal.withdraw, never)
                 self._withdrawn += len(never)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -18,7 +19,10 @@ from mosvpp_api.models.event_type import EventType
 from .entries import Answered, Entry, Reported, Resolved, Sent
 from .states import Standing, State, step
 
-__all__ = ["Dispatch", "read_sent_slot"]
+__all__ = ["ANSWERED_WITHIN", "Dispatch", "read_sent_slot"]
+
+ANSWERED_WITHIN = timedelta(minutes=2)
+"""A request whose answer has not been noted after that time was cut off: its outcome is unknown."""
 
 
 class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +61,7 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sent_slot(self) -> EventSlot | None:
         """The event as it was sent last, or None where it never was."""
-        return None if self.sent is None else read_sent_slot(self.sent)
+        return None if self.sent is None else read_sent_slot(self.sent.body)
 
     @property
     def said(self) -> str | None:
@@ -67,7 +71,14 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
                 return f"resolved: {entry.reason}"
             if isinstance(entry, Answered | Reported) and entry.message:
                 return _OF_ERRORS.sub("", entry.message)
+            if isinstance(entry, Answered) and entry.verdict == "unknown":
+                return _unclear(entry)
         return None
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether it was forbidden before it was ever sent, so that it never will be."""
+        return self.is_cancelled and self.state is State.PLANNED and not self.standing.out
 
     def is_over(self, now: datetime) -> bool:
         """Whether the event has ended by the calendar."""
@@ -80,11 +91,27 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
     def _situation(self, now: datetime) -> str:
         if self.state is State.PLANNED:
             return "withdrawn" if self.is_cancelled else "over" if self.is_over(now) else ""
-        if self.standing.out:
+        if self._is_out(now):
             return "out"
         if self.is_over(now):
             return "over"
         return "cancels" if self.standing.cancels else ""
+
+    def _is_out(self, now: datetime) -> bool:
+        """Whether an answer may still come; else the program that waited for it has ended."""
+        return any(
+            isinstance(entry, Sent)
+            and entry.revision in self.standing.out
+            and now - entry.at < ANSWERED_WITHIN
+            for entry in self.entries
+        )
+
+
+def _unclear(entry: Answered) -> str:
+    """What is to be said of an answer without a message that says neither yes nor no."""
+    if entry.said is not None:
+        return f"“{entry.said}”, which is neither yes nor no"
+    return f"HTTP {entry.status}, but the answer could not be read"
 
 
 # An error's message names its call and advises a programmer; beside the site both are out of place.
@@ -119,9 +146,10 @@ _ADVICE = {
 }
 
 
-def read_sent_slot(sent: Sent) -> EventSlot:
-    """The event in a request of ours, from its body."""
-    event = msgspec.json.decode(sent.body)["event_slots"][0]
+@lru_cache(maxsize=500)
+def read_sent_slot(body: str) -> EventSlot:
+    """The event in a request of ours, from its body. Sites share few of them."""
+    event = msgspec.json.decode(body)["event_slots"][0]
     event_type = EventType(event["event_type"])
     power = Power(event["event_quantity"], event["event_unit"])
     return EventSlot(

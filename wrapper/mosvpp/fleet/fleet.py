@@ -26,10 +26,10 @@ from ._connections import Connections
 from ._courier import Courier, Errand
 from ._queue import Pace, Queue
 from ._stopping import Stop
-from .journal import ANSWERED_WITHIN, Chosen, Journal
+from .dispatches import ANSWERED_WITHIN
+from .journal import Chosen, Journal
 from .plans import Plan
 from .results import Execution, SiteOutcome, Stopping
-from .states import State
 
 __all__ = ["AsyncFleet", "Fleet", "OnOutcome"]
 
@@ -114,7 +114,8 @@ class AsyncFleet(Shell):
         noted.
 
         Raises `RuleError` when the plan has errors, is another one, or may not be sent (live without arming;
-        cancelled or sent before), and `StoreError` when the journal fails; then nothing more leaves.
+        cancelled or sent before; called off while it was being noted), and `StoreError` when the journal
+        fails; then nothing more leaves.
         """
         self._insist_on_loop()
         if plan_hash is not None and plan.hash != plan_hash:
@@ -130,6 +131,7 @@ class AsyncFleet(Shell):
             plan, mode=plan.mode.value, plan=plan.hash, update_sent=plan.update
         ):
             await recorded
+        await asyncio.to_thread(self._journal.close_interrupted, plan=plan.hash)
 
         def read(after: int) -> list[Errand]:
             return [Errand(*one) for one in self._journal.unsent(plan.hash, after)]
@@ -159,7 +161,7 @@ class AsyncFleet(Shell):
             nonlocal seen
             while page := list(islice(found, 500)):
                 seen += len(page)
-                never = [one for one in page if one.state is State.PLANNED and not one.standing.out]
+                never = [one for one in page if one.is_withheld]
                 self._journal.withdraw(never)
                 errands = [
                     Errand(one.number, one.molecule_id, one.sent_slot.cancel(), one.mode.value)

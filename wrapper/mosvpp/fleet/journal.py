@@ -28,17 +28,14 @@ from . import _journal_rows, _reconciling
 from ._journal_rows import PAGE, Begin, Note, Obstacle, Unsent, Wanted, site_key
 from ._journal_tables import SCHEMA, dispatches
 from ._reconciling import Applied
-from .dispatches import Dispatch
+from .dispatches import ANSWERED_WITHIN, Dispatch
 from .entries import Answered, Entry, FinalState, Observed, Resolved, Sent, Withdrawn
 from .states import State, step
 
-__all__ = ["ANSWERED_WITHIN", "Chosen", "Journal", "interrupted"]
+__all__ = ["Chosen", "Journal", "interrupted"]
 
 R = TypeVar("R")
 Mode: TypeAlias = Literal["test", "live"]
-
-ANSWERED_WITHIN = timedelta(minutes=2)
-"""A request whose answer has not been noted after that time was cut off: its outcome is unknown."""
 
 _log = logging.getLogger("mosvpp.fleet")
 
@@ -64,6 +61,7 @@ class Chosen(TypedDict, total=False):
     ends_before: datetime | None
     starts_before: datetime | None
     is_open: bool | None
+    is_sent: bool | None
 
 
 class Journal:
@@ -151,8 +149,10 @@ class Journal:
         """Note what a plan wants, a page at a time; wait for each before the next.
 
         What is there already under the same plan stays as it is, so that a plan may be recorded again.
-        Raises `RuleError` where an event was cancelled, went out in the other mode, or was sent before.
+        Raises `RuleError` where an event was cancelled, went out in the other mode, or was sent before; in
+        the end also where somebody called off a part of it while the rest was being noted.
         """
+        after = self._do(_journal_rows.newest_number).result()
         for several in _pages(wanted):
             texts = _slot_texts(several)
             yield self._do(
@@ -165,6 +165,7 @@ class Journal:
                     update_sent=update_sent,
                 )
             )
+        yield self._do(partial(_journal_rows.insist_on_no_stop, plan=plan, after=after))
 
     def unsent(self, plan: str, after: int = 0) -> list[Unsent]:
         """What a plan wants and may still be sent: the next page of it, after that number."""
@@ -198,15 +199,16 @@ class Journal:
         now = self._clock.now()
         self.note(*[Note(dispatch.number, Withdrawn(at=now)) for dispatch in several]).result()
 
-    def close_interrupted(self, older_than: timedelta = ANSWERED_WITHIN) -> int:
+    def close_interrupted(self, older_than: timedelta = ANSWERED_WITHIN, **chosen: Unpack[Chosen]) -> int:
         """Note that requests whose answer never came have an unknown outcome; how many.
 
-        Such requests were out when a program was killed. `older_than` must be longer than any attempt.
+        Such requests were out when a program was killed; a plan that is executed again does this for its own.
+        `older_than` must be longer than any attempt.
         """
         now = self._clock.now()
-        lost = (
-            note for dispatch in self.find(is_open=True) for note in interrupted(dispatch, now, older_than)
-        )
+        those: Chosen = {**chosen, "is_open": True, "is_sent": True}
+        sent = self.find(**those)
+        lost = (note for dispatch in sent for note in interrupted(dispatch, now, older_than))
         count = 0
         for several in _pages(lost):
             self.note(*several).result()
@@ -364,6 +366,7 @@ def _conditions(chosen: Chosen) -> Iterator[list[Any]]:
         "ends_before": lambda when: d.end_at <= to_microseconds(when),
         "starts_before": lambda when: d.start_at < to_microseconds(when),
         "is_open": lambda is_open: d.is_open == is_open,
+        "is_sent": lambda is_sent: (d.newest > 0) == is_sent,
     }
     fixed = [given[name](value) for name, value in chosen.items() if name in given and value is not None]
     if event_id is not None:
