@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -464,3 +466,35 @@ def test_ctrl_c_ends_a_stop_and_what_is_not_confirmed_is_listed(
     gateway.faults.clear()
     assert run("fleet", "stop", "--all", "--yes").code == Exit.OK
     assert states() == {State.CANCELLED: 6}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a program without asking it")
+def test_sigterm_ends_a_stop_and_a_run_as_ctrl_c_does(
+    run: Run, planned: Callable[..., str], gateway: Sandbox, start: Callable[..., Any]
+) -> None:
+    made = planned(*LIVE)
+    refuse(gateway, "hang", SITES[0])
+    running = start("fleet", "run", "plan.json", "--live", "--yes", "--hash", made, "--json")
+    _wait_for(State.CONFIRMED, 5)
+    running.terminate()
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == Exit.OUTCOME_UNKNOWN
+    told = json.loads(out)
+    assert told["is_interrupted"]
+    assert told["states"] == {"unknown": 1, "confirmed": 5}
+    gateway.faults.clear()
+    refuse(gateway, "drop", SITES[2], SITES[4])
+    stopping = start("fleet", "stop", "--all", "--yes")
+    _wait_for(State.CANCELLED, 4)
+    stopping.terminate()
+    out, error = stopping.communicate(timeout=60)
+    assert stopping.returncode == Exit.OUTCOME_UNKNOWN
+    assert "interrupted; run it again" in error
+    assert "NOT confirmed stopped: 2" in out
+    assert SITES[2] in out
+
+
+def _wait_for(state: State, count: int) -> None:
+    with Journal(STORE) as journal:
+        while journal.summary()[state] < count:
+            time.sleep(0.05)

@@ -39,7 +39,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.UNEXPECTED: "The answer makes no sense: is this MosVPP?",
     Exit.PARTLY: "Some of it was accepted, some was not.",
     Exit.BUG: "A fault in this program.",
-    Exit.INTERRUPTED: "Stopped by Ctrl-C with nothing on its way (else 4).",
+    Exit.INTERRUPTED: "Interrupted, as by Ctrl-C, with nothing on its way (else 4).",
 }
 
 

@@ -14,6 +14,7 @@ from mosvpp.errors import RuleError
 from . import options
 from .exits import Exit
 from .fleet_store import Concurrency, Event, SiteIds, Store, fleet_at, opened_journal
+from .interrupts import sigterm_is_ctrl_c
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def run(
 ) -> None:
     """Send a plan to its sites, each request noted before it leaves.
 
-    After a crash or Ctrl-C, run it again: it goes on with what was not sent.
+    After a crash, Ctrl-C or SIGTERM, run it again: it goes on with what was not sent.
     What may have been received is never sent again by itself.
     """
     from .connection import Connection
@@ -88,10 +89,10 @@ def run(
         else:
             terminal.show(about)
         try:
-            with outcomes_shown(terminal, len(made)) as told:
+            with sigterm_is_ctrl_c(), outcomes_shown(terminal, len(made)) as told:
                 done = fleet.execute(made, plan_hash=made.hash, on_outcome=told)
         except KeyboardInterrupt:
-            terminal.warn("stopped by Ctrl-C; run the same plan again to go on with what was not sent")
+            terminal.warn("interrupted; run the same plan again to go on with what was not sent")
             _end(terminal, journal, connection, None, {"plan": made.hash})
         _end(terminal, journal, connection, done, {"plan": made.hash})
 
@@ -155,10 +156,11 @@ def cancel(
             else:
                 terminal.show(about)
             try:
-                with outcomes_shown(terminal, sum(n for state, n in states.items() if state.may_run)) as told:
+                expected = sum(count for state, count in states.items() if state.may_run)
+                with sigterm_is_ctrl_c(), outcomes_shown(terminal, expected) as told:
                     done = fleet.cancel(event_id, molecule_ids=site, on_outcome=told)
             except KeyboardInterrupt:
-                terminal.warn("stopped by Ctrl-C; cancel it again to go on, a repeated one does no harm")
+                terminal.warn("interrupted; cancel it again to go on, a repeated one does no harm")
                 _end(terminal, journal, connection, None, chosen, cancels=True)
             _end(terminal, journal, connection, done, chosen, cancels=True)
 
@@ -197,7 +199,7 @@ def _end(
     *,
     cancels: bool = False,
 ) -> NoReturn:
-    """Show what is known of what was chosen, and what can be done about the rest; None after Ctrl-C."""
+    """Show what is known of what was chosen, and what can be done about the rest; None if interrupted."""
     from mosvpp.fleet import State
 
     from .fleet_tables import DOUBTFUL, advice_lines, counts_text, dispatch_object, dispatches_table

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, Self
 
 import typer
 from rich.text import Text
@@ -16,10 +16,11 @@ from mosvpp.errors import RuleError
 from . import options
 from .exits import Exit
 from .fleet_store import Concurrency, SiteIds, Store, fleet_at, opened_journal
+from .interrupts import sigterm_is_ctrl_c
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from mosvpp.fleet import Dispatch, Journal, SiteOutcome, Stopping
+    from mosvpp.fleet import Dispatch, Journal, SiteOutcome, State, Stopping
 
 __all__ = ["stop"]
 
@@ -45,7 +46,7 @@ def stop(
 ) -> None:
     """Cancel every live event that may run, until each is known to be stopped.
 
-    Keeps trying until each event ends, also after unknown outcomes; Ctrl-C ends it earlier.
+    Keeps trying until each event ends, also after unknown outcomes; Ctrl-C or SIGTERM end it earlier.
     Lists what is not confirmed to be stopped, and ends with 4 if there is any.
     """
     from .connection import Connection
@@ -64,14 +65,14 @@ def stop(
         opened_journal(store) as journal,
         fleet_at(connection, journal, terminal, allow_live=True, concurrency=concurrency) as fleet,
     ):
-        open_now = _may_run(journal, site)
-        if not open_now:
+        open_now = _Open.of(_may_run(journal, site))
+        if not open_now.total:
             terminal.show("Nothing live may be running.", style="green")
         else:
-            count = several(len({one.molecule_id for one in open_now}), "site")
-            _insist(terminal, heading("stop, live", count, connection), open_now, yes=yes)
+            about = heading("stop, live", several(len(open_now.sites), "site"), connection)
+            _insist(terminal, about, open_now.states, yes=yes)
         # Also where nothing was found: what a plan has not sent yet must not leave any more.
-        with status_shown(terminal, "stopping") as show:
+        with sigterm_is_ctrl_c(), status_shown(terminal, "stopping") as show:
             told = _Told(show, open_now)
             try:
                 done = fleet.stop(molecule_ids=site, on_outcome=told)
@@ -80,14 +81,36 @@ def stop(
         _end(terminal, journal, site, told, done)
 
 
+class _Open(NamedTuple):
+    """What is to be stopped, in numbers: of 100,000 sites nothing else should be in memory."""
+
+    states: Counter[State]
+    sites: set[str]
+    end: datetime
+
+    @classmethod
+    def of(cls, found: Iterable[Dispatch]) -> Self:
+        """Count what is found."""
+        states, sites, end = Counter[Any](), set[str](), datetime.now(UTC)
+        for one in found:
+            states[one.state] += 1
+            sites.add(one.molecule_id)
+            end = max(end, (one.sent_slot or one.slot).end)
+        return cls(states, sites, end)
+
+    @property
+    def total(self) -> int:
+        """Events at sites."""
+        return self.states.total()
+
+
 class _Told:
     """Counts what is confirmed, and says so."""
 
-    def __init__(self, show: Callable[[str], None], targets: Sequence[Dispatch]) -> None:
+    def __init__(self, show: Callable[[str], None], targets: _Open) -> None:
         self._show = show
-        self._total = len(targets)
-        end = max(((one.sent_slot or one.slot).end for one in targets), default=None)
-        self._until = "" if end is None else f"goes on until {end:%H:%M} UTC, "
+        self._total = targets.total
+        self._until = f"goes on until {targets.end:%H:%M} UTC, " if targets.total else ""
         self._stopped: set[tuple[str, str]] = set()
         self.requests = 0
 
@@ -108,26 +131,25 @@ class _Told:
         )
 
 
-def _may_run(journal: Journal, site: list[str] | None) -> list[Dispatch]:
+def _may_run(journal: Journal, site: list[str] | None) -> Iterator[Dispatch]:
     """What is live and may be running, or may still run, also because it may yet be sent."""
     from mosvpp.fleet import State
 
     found = journal.find(molecule_ids=site, mode="live", is_open=True, ends_after=datetime.now(UTC))
-    return [
+    return (
         one
         for one in found
         if (one.state.may_run and not one.standing.is_stopped)
         or (one.state is State.PLANNED and not one.is_cancelled)
-    ]
+    )
 
 
-def _insist(terminal: Terminal, about: Text, targets: Sequence[Dispatch], *, yes: bool) -> None:
+def _insist(terminal: Terminal, about: Text, states: Counter[State], *, yes: bool) -> None:
     """Ask a person; a program has to say --yes."""
     from .fleet_tables import counts_text
 
     if not yes and sys.stdin.isatty():
-        counts = counts_text(Counter(one.state for one in targets))
-        if terminal.ask(f"Type {_WORD} to cancel these:", about, counts) != _WORD:
+        if terminal.ask(f"Type {_WORD} to cancel these:", about, counts_text(states)) != _WORD:
             msg = f"what you typed is not {_WORD}, so nothing was sent"
             raise RuleError(msg, path="--all", rule="confirmation", evidence=("behaviour.arming",))
     elif not yes:
@@ -144,27 +166,34 @@ def _end(
     from .fleet_tables import dispatch_object, dispatches_table, several
 
     if done is None:
-        terminal.warn("ended by Ctrl-C; run it again to go on")
+        terminal.warn("interrupted; run it again to go on")
         left = _may_run(journal, site)
         terminal.show(f"{told.stopped:,} confirmed stopped, with {several(told.requests, 'request')}.")
     else:
-        left = list(journal.known((event_id, site_id) for site_id, event_id in done.not_confirmed))
+        left = journal.known((event_id, site_id) for site_id, event_id in done.not_confirmed)
         never = f", {done.withdrawn:,} never sent, and not sent any more" if done.withdrawn else ""
         terminal.show(f"{done.stopped:,} confirmed stopped{never}, with {several(done.requests, 'request')}.")
-    if left:
+    now, count = datetime.now(UTC), 0
+    shown, listed = list[Any](), list[dict[str, Any]]()
+    for one in left:
+        count += 1
+        if count <= _SHOWN:
+            shown.append(one)
+        if terminal.as_json:
+            listed.append(dispatch_object(one, now))
+    if count:
         terminal.show(
-            Text(f"\nNOT confirmed stopped: {len(left):,}", style="bold red"),
-            dispatches_table(left[:_SHOWN]),
+            Text(f"\nNOT confirmed stopped: {count:,}", style="bold red"),
+            dispatches_table(shown),
         )
-        if len(left) > _SHOWN:
-            terminal.show(f"… and {len(left) - _SHOWN:,} more; --json lists all")
+        if count > _SHOWN:
+            terminal.show(f"… and {count - _SHOWN:,} more; --json lists all")
         terminal.show("", "Reach these sites another way: MosVPP knows no other call that stops them.")
-    now = datetime.now(UTC)
     terminal.finish(
-        Exit.OUTCOME_UNKNOWN if left else Exit.OK,
+        Exit.OUTCOME_UNKNOWN if count else Exit.OK,
         stopped=told.stopped if done is None else done.stopped,
         withdrawn=None if done is None else done.withdrawn,
         requests=told.requests,
         is_interrupted=done is None,
-        not_confirmed=[dispatch_object(one, now) for one in left],
+        not_confirmed=listed,
     )
