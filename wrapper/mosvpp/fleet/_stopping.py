@@ -143,6 +143,9 @@ class Stop:
         if target.attempts and await self._has_ended(target):
             self._stopped += 1
             return
+        if target.attempts and self._clock.now() >= self._given_up_at(target):
+            self._give_up(target)
+            return
         target.attempts += 1
         self._requests += 1
         outcomes: list[SiteOutcome] = []
@@ -177,7 +180,13 @@ class Stop:
             pause = max(pause, min(outcome.error.retry_after, _LONGEST_PAUSE_S))
         pause *= random.uniform(0.5, 1)  # noqa: S311  spreads the load; nothing secret
         due = self._clock.now() + timedelta(seconds=pause)
-        if due >= (target.end if self._until is None else min(target.end, self._until)):
-            self._not_confirmed.append((target.errand.molecule_id, target.errand.slot.event_id))
+        if due >= self._given_up_at(target):
+            self._give_up(target)
         else:
             heapq.heappush(self._again, (due, next(self._order), target))
+
+    def _given_up_at(self, target: _Target) -> datetime:
+        return target.end if self._until is None else min(target.end, self._until)
+
+    def _give_up(self, target: _Target) -> None:
+        self._not_confirmed.append((target.errand.molecule_id, target.errand.slot.event_id))
