@@ -27,7 +27,9 @@ def to_html(event: SettledEvent) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"kwh": _kwh, "percent": _percent, "plural": _plural}
-    to_look_at = [case for case in event.cases if charts.group_of(case.state) in ("doubt", "failed")]
+    to_look_at = [
+        case for group in ("doubt", "failed") for case in event.cases if charts.group_of(case.state) == group
+    ]
     return environment.get_template("page.html").render(
         event=event,
         curve=charts.curve(event),
