@@ -13,7 +13,7 @@ import socket
 import ssl
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -134,12 +134,13 @@ async def _some_rounds() -> None:
         await asyncio.sleep(0)
 
 
-def _has_input(sock: socket.socket) -> bool:
+def _input_of(transport: asyncio.BaseTransport) -> Callable[[int], Sequence[object]]:
+    """Asks whether there is something to read; how long to wait for it is the argument."""
     if sys.platform == "win32":  # its event loop reads ahead, so that only the loop itself can tell
-        return True
+        return lambda _: (True,)
     poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
+    poll.register(transport.get_extra_info("socket"), select.POLLIN)
+    return poll.poll
 
 
 class _Connection(asyncio.Protocol):
@@ -149,6 +150,7 @@ class _Connection(asyncio.Protocol):
         self.is_open = False
         self.idle_since = 0.0
         self._transport: asyncio.Transport | None = None
+        self._input: Callable[[int], Sequence[object]] = lambda _: ()
         self._waiter: asyncio.Future[None] | None = None
         self._parser = AnswerParser()
         self._fault = ""
@@ -160,6 +162,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._input = _input_of(transport)
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
@@ -193,7 +196,7 @@ class _Connection(asyncio.Protocol):
         A server that answers once too often would otherwise have that taken for the answer to what is sent
         next, to another site. The event loop may not have read it yet.
         """
-        if self._transport is not None and _has_input(self._transport.get_extra_info("socket")):
+        if self._transport is not None and self._input(0):
             try:
                 await _some_rounds()
             except BaseException:
