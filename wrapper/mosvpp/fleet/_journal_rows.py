@@ -14,6 +14,7 @@ from mosvpp.slots import EventSlot
 from mosvpp.times import to_microseconds
 from mosvpp_api.models.dispatch_mode import DispatchMode
 
+from ._batches import ReadMany, WriteMany
 from ._journal_tables import dispatches, entries
 from .dispatches import Dispatch
 from .entries import Answered, Entry, Sent
@@ -37,6 +38,9 @@ __all__ = [
 ]
 
 PAGE = 500
+UNSENT_PAGE = (
+    2000  # several times what is out at once, so that the next page is read before this one is used up
+)
 
 Obstacle: TypeAlias = Literal["cancelled", "taken", "newer"]
 """Why a request must not leave: its event is cancelled, another one took it, or a newer one left."""
@@ -80,39 +84,9 @@ def site_key(molecule_id: str) -> str:
     return molecule_id.lower()
 
 
-class _Many:
-    """One statement for many rows. It reads them from `{given}`: the named columns, and `place`, the order.
-
-    Plain SQL, since SQLAlchemy's layer costs ten times the statement; and one statement, since Python's
-    driver of SQLite lets go of the interpreter for each row that it is given, and waits to get it back. The
-    thread that commits and the one that sends would stop each other for a third of the time.
-    """
-
-    def __init__(self, statement: str, **columns: str) -> None:
-        parts = "SELECT " + ", ".join(
-            f"json_extract(value, '$[{index}]') AS {name}" for index, name in enumerate(columns)
-        )
-        arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
-        names = ", ".join([*columns, "place"])
-        self._statements = {
-            "sqlite": statement.format(given=f"({parts}, key AS place FROM json_each(?)) AS given"),
-            "postgresql": statement.format(given=f"unnest({arrays}) WITH ORDINALITY AS given ({names})"),
-        }
-
-    def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
-        """Run it for these rows, of which there is one at least; how many were written."""
-        dialect = connection.dialect.name
-        given: tuple[Any, ...]
-        if dialect == "sqlite":
-            given = (_encode(rows).decode(),)
-        else:
-            given = tuple(list(column) for column in zip(*rows, strict=True))
-        return connection.exec_driver_sql(self._statements[dialect], given).rowcount
-
-
 # --- what is wanted
 
-_WANTED = _Many(
+_WANTED = WriteMany(
     """
     INSERT INTO mosvpp_dispatches (event_key, site_key, event_id, molecule_id, mode, plan, slot, start_at,
         end_at, newest, holder, may_send, is_cancelled, is_open)
@@ -198,13 +172,7 @@ def insist_on_no_stop(connection: Connection, *, plan: str, after: int) -> None:
 
 # --- what leaves
 
-_GUARDS = {
-    "sqlite": "SELECT json_group_array(json_array(id, newest, holder, may_send, is_cancelled)) "
-    "FROM mosvpp_dispatches WHERE id IN (SELECT value FROM json_each(?))",
-    "postgresql": "SELECT id, newest, holder, may_send, is_cancelled FROM mosvpp_dispatches "
-    "WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
-}
-_LEAVES = _Many(
+_LEAVES = WriteMany(
     """
     UPDATE mosvpp_dispatches SET newest = given.newest, holder = given.holder, may_send = FALSE,
         is_cancelled = given.is_cancelled, is_open = TRUE
@@ -215,7 +183,7 @@ _LEAVES = _Many(
     holder="bigint",
     is_cancelled="boolean",
 )
-_APPEND = _Many(
+_APPEND = WriteMany(
     "INSERT INTO mosvpp_entries (dispatch, entry) SELECT dispatch, entry FROM {given} ORDER BY place",
     dispatch="bigint",
     entry="text",
@@ -232,12 +200,19 @@ class _Guard(NamedTuple):
     is_cancelled: bool
 
 
-_read_guards = msgspec.json.Decoder(list[tuple[int, int, int, int, int]]).decode
+_GUARDS = ReadMany(
+    _Guard,
+    sqlite="SELECT id, newest, holder, may_send, is_cancelled FROM mosvpp_dispatches "
+    "WHERE id IN (SELECT value FROM json_each(?))",
+    postgresql="SELECT id, newest, holder, may_send, is_cancelled FROM mosvpp_dispatches "
+    "WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+)
 
 
 def begin(connection: Connection, begins: Sequence[Begin], holder: int) -> list[Obstacle | None]:
     """Let requests leave, or say why not; this may be done twice. To note them is left to the caller."""
-    guards = _guards(connection, sorted({one.number for one in begins}))
+    numbers = sorted({one.number for one in begins})
+    guards = {guard.number: guard for guard in _GUARDS.run(connection, numbers)}
     verdicts: list[Obstacle | None] = []
     leaving: dict[int, tuple[int, int, int, bool]] = {}
     for number, sent in begins:
@@ -251,18 +226,6 @@ def begin(connection: Connection, begins: Sequence[Begin], holder: int) -> list[
     if leaving:
         _LEAVES.run(connection, list(leaving.values()))
     return verdicts
-
-
-def _guards(connection: Connection, numbers: list[int]) -> dict[int, _Guard]:
-    dialect = connection.dialect.name
-    asked: Any = _encode(numbers).decode() if dialect == "sqlite" else numbers
-    found: Any = connection.exec_driver_sql(_GUARDS[dialect], (asked,))
-    rows = _read_guards(found.scalar()) if dialect == "sqlite" else found
-    # SQLite has 0 and 1 for the last two.
-    return {
-        number: _Guard(number, newest, holder, bool(may_send), bool(is_cancelled))
-        for number, newest, holder, may_send, is_cancelled in rows
-    }
 
 
 def _obstacle(guard: _Guard, sent: Sent, holder: int) -> Obstacle | None:
@@ -297,14 +260,24 @@ def append(connection: Connection, notes: Iterable[Note]) -> None:
 # --- reading
 
 
+class _UnsentRow(NamedTuple):
+    number: int
+    molecule_id: str
+    slot: str
+    mode: str
+
+
+_UNSENT_OF_PLAN = (
+    "SELECT id, molecule_id, slot, mode FROM mosvpp_dispatches "
+    "WHERE plan = ? AND may_send AND NOT is_cancelled AND id > ? ORDER BY id LIMIT ?"
+)
+_UNSENT = ReadMany(_UnsentRow, sqlite=_UNSENT_OF_PLAN, postgresql=_UNSENT_OF_PLAN.replace("?", "%s"))
+
+
 def unsent(connection: Connection, plan: str, after: int) -> list[Unsent]:
     """The next of a plan that may still be sent."""
-    d = dispatches.c
-    chosen = select(d.id, d.molecule_id, d.slot, d.mode).where(
-        d.plan == plan, d.may_send, ~d.is_cancelled, d.id > after
-    )
-    rows = connection.execute(chosen.order_by(d.id).limit(PAGE))
-    return [Unsent(number, site, read_slot(slot), mode) for number, site, slot, mode in rows]
+    found = sorted(_UNSENT.run(connection, plan, after, UNSENT_PAGE))
+    return [Unsent(number, site, read_slot(slot), mode) for number, site, slot, mode in found]
 
 
 def page(connection: Connection, conditions: Iterable[Any], after: int) -> list[Dispatch]:
