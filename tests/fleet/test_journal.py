@@ -20,7 +20,7 @@ from mosvpp.auth import ApiKey
 from mosvpp.errors import RuleError
 from mosvpp.events import ExecutionReport, ExecutionResult
 from mosvpp.fleet import Journal, State
-from mosvpp.fleet._journal_rows import Note, Wanted
+from mosvpp.fleet._journal_rows import PLAN_PAGE, Note, Wanted
 from mosvpp.fleet.entries import Answered, Sent
 from mosvpp.retry import RetryPolicy
 from mosvpp.slots import EventSlot
@@ -83,7 +83,7 @@ def test_a_plan_may_be_recorded_twice(make_journal: JournalFactory) -> None:
 def test_a_plan_that_is_called_off_while_it_is_recorded_is_not_executed(make_journal: JournalFactory) -> None:
     """Whoever stops it does not see what is recorded a moment later."""
     journal, other = make_journal(), make_journal()
-    wanted = [Wanted(f"{number:016x}", SLOT) for number in range(1100)]
+    wanted = [Wanted(f"{number:016x}", SLOT) for number in range(2 * PLAN_PAGE + 100)]
     pages = journal.record(wanted, mode="live", plan="p1")
     next(pages).result()
     other.forbid(mode="live", is_open=True)
@@ -93,7 +93,7 @@ def test_a_plan_that_is_called_off_while_it_is_recorded_is_not_executed(make_jou
         next(pages).result()
     for pending in journal.record(wanted, mode="live", plan="p1"):
         pending.result()  # whoever wants the rest says so again
-    assert journal.unsent("p1")[0].molecule_id == f"{500:016x}"
+    assert journal.unsent("p1")[0].molecule_id == f"{PLAN_PAGE:016x}"
 
 
 def test_of_two_programs_one_sends(make_journal: JournalFactory) -> None:

@@ -23,6 +23,7 @@ from mosvpp._answers import Answer
 from mosvpp._failures import readable
 from mosvpp._requests import Attempt, Failure
 from mosvpp._transport import judged, no_answer, request_headers
+from mosvpp.auth import Key
 from mosvpp.clock import Clock
 from mosvpp.timeouts import Timeout
 
@@ -67,6 +68,8 @@ class Connections:
         self._timeout = timeout
         self._clock = clock
         self._idle: deque[_Connection] = deque()
+        self._fields = ""
+        self._fields_kind: tuple[Key, str, int] | None = None
 
     async def send(self, exchange: Exchange) -> Answer | Failure:
         """Make one attempt. Being cancelled is the one thing that escapes."""
@@ -94,9 +97,13 @@ class Connections:
         return result
 
     def _head(self, attempt: Attempt) -> bytes:
-        first = f"{attempt.request.method} {attempt.request.path} HTTP/1.1"
-        lines = [f"{name}: {value}" for name, value in request_headers(self._netloc, attempt)]
-        return "\r\n".join([first, *lines, "", ""]).encode("ascii")
+        request = attempt.request
+        kind = (attempt.key, request.method, len(request.body))
+        if self._fields_kind != kind:  # most requests of a fleet have the same
+            lines = [f"{name}: {value}" for name, value in request_headers(self._netloc, attempt)]
+            self._fields = "\r\n".join([*lines, "", ""])
+            self._fields_kind = kind
+        return f"{request.method} {request.path} HTTP/1.1\r\n{self._fields}".encode("ascii")
 
     def _reused(self, now: float) -> _Connection | None:
         while self._idle:

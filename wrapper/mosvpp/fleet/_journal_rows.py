@@ -21,6 +21,7 @@ from .entries import Answered, Entry, Sent
 
 __all__ = [
     "PAGE",
+    "PLAN_PAGE",
     "Begin",
     "Note",
     "Obstacle",
@@ -38,9 +39,7 @@ __all__ = [
 ]
 
 PAGE = 500
-UNSENT_PAGE = (
-    2000  # several times what is out at once, so that the next page is read before this one is used up
-)
+PLAN_PAGE = 2000  # several times what is out at once: the next is read before this one is used up
 
 Obstacle: TypeAlias = Literal["cancelled", "taken", "newer"]
 """Why a request must not leave: its event is cancelled, another one took it, or a newer one left."""
@@ -276,7 +275,7 @@ _UNSENT = ReadMany(_UnsentRow, sqlite=_UNSENT_OF_PLAN, postgresql=_UNSENT_OF_PLA
 
 def unsent(connection: Connection, plan: str, after: int) -> list[Unsent]:
     """The next of a plan that may still be sent."""
-    found = sorted(_UNSENT.run(connection, plan, after, UNSENT_PAGE))
+    found = sorted(_UNSENT.run(connection, plan, after, PLAN_PAGE))
     return [Unsent(number, site, read_slot(slot), mode) for number, site, slot, mode in found]
 
 

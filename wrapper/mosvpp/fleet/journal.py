@@ -25,7 +25,7 @@ from mosvpp.times import to_microseconds
 from mosvpp_api.models.dispatch_mode import DispatchMode
 
 from . import _journal_rows, _reconciling
-from ._journal_rows import PAGE, Begin, Note, Obstacle, Unsent, Wanted, site_key
+from ._journal_rows import PAGE, PLAN_PAGE, Begin, Note, Obstacle, Unsent, Wanted, site_key
 from ._journal_tables import SCHEMA, dispatches
 from ._reconciling import Applied
 from .dispatches import ANSWERED_WITHIN, Dispatch
@@ -82,6 +82,7 @@ class Journal:
         self._clock = clock or SystemClock()
         self._holder = secrets.randbits(62)
         self._opening = threading.Lock()
+        self._line = self._database.line()  # of the lane's thread
         self._lane: GroupCommit[_Task, Any] | None = None
 
     def __repr__(self) -> str:
@@ -99,6 +100,7 @@ class Journal:
             lane, self._lane = self._lane, None
             if lane is not None:
                 lane.close()
+                self._line.close()
                 self._database.close()
 
     def __enter__(self) -> Self:
@@ -131,7 +133,7 @@ class Journal:
             _journal_rows.append(connection, _entries(steps, iter(found)))
             return [self._result(task, connection, verdicts) for task in tasks]
 
-        return self._database.commit(write)
+        return self._line.commit(write)
 
     def _result(self, task: _Task, connection: Connection, verdicts: Iterator[Obstacle | None]) -> object:
         if isinstance(task, _Steps):
@@ -153,7 +155,7 @@ class Journal:
         the end also where somebody called off a part of it while the rest was being noted.
         """
         after = self._do(_journal_rows.newest_number).result()
-        for several in _pages(wanted):
+        for several in _pages(wanted, PLAN_PAGE):
             texts = _slot_texts(several)
             yield self._do(
                 partial(
@@ -381,11 +383,11 @@ def _conditions(chosen: Chosen) -> Iterator[list[Any]]:
 T = TypeVar("T")
 
 
-def _pages(items: Iterable[T]) -> Iterator[list[T]]:
+def _pages(items: Iterable[T], size: int = PAGE) -> Iterator[list[T]]:
     several: list[T] = []
     for item in items:
         several.append(item)
-        if len(several) == PAGE:
+        if len(several) == size:
             yield several
             several = []
     if several:
