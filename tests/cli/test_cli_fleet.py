@@ -158,6 +158,23 @@ def test_each_site_gets_the_power_of_its_line(run: Run) -> None:
     assert f"no power for {SITES[2]}" in missing.words
 
 
+def test_a_power_that_counts_nowhere_is_told(run: Run) -> None:
+    Path("sites.csv").write_text(f"molecule_id,power\n{SITES[0]},2 kW\n", "utf-8")
+    ran = run("fleet", "plan", "--sites", "sites.csv", *EVENT, "--power", "3 kW")
+    assert ran.code == Exit.OK
+    assert "--power counts nowhere" in ran.err
+    assert "counts nowhere" not in run("fleet", "plan", "--sites", "sites.csv", *EVENT).err
+
+
+def test_an_event_over_midnight_is_told_with_both_days(run: Run) -> None:
+    Path("sites.csv").write_text(f"molecule_id,power\n{SITES[0]},2 kW\n", "utf-8")
+    when = ("--start", "2099-01-01T23:45:00Z", "--duration", "30m")
+    ran = run("fleet", "plan", "--sites", "sites.csv", *EVENT, *when, "--save", "plan.json")
+    assert ran.code == Exit.OK
+    assert run("fleet", "run", "plan.json").code == Exit.OK
+    assert "2099-01-01 23:45 to 2099-01-02 00:15 UTC" in run("fleet", "status").out
+
+
 def test_a_rating_in_the_file_is_checked_against(run: Run) -> None:
     Path("sites.csv").write_text(f"molecule_id,rating\n{SITES[0]},2 kW\n", "utf-8")
     ran = run("fleet", "plan", "--sites", "sites.csv", *EVENT, "--power", "5 kW", "--json")

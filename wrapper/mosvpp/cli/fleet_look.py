@@ -261,5 +261,5 @@ def _event_words(event_id: str, one: Dispatch) -> Any:
         f"{slot.event_type.value}, ",
         mode,
         ", ",
-        period_words(slot.start, slot.end).replace("\n", ""),
+        period_words(slot.start, slot.end).replace("\n", " "),
     )

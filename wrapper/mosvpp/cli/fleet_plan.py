@@ -138,6 +138,8 @@ def plan(
         msg = "--live is for what moves real devices, and this is a test: add --mode live, or leave it out"
         raise RuleError(msg, path="--live", rule="arming", evidence=("dispatch.mode",))
     lines = read_sites(sites)
+    if power is not None and all(line.power is not None for line in lines):
+        terminal.warn("--power counts nowhere: the file has a power for each site")
     usual = power or _first_power(lines, event_type)
     slot = read_slot(
         event_type, usual, start, end, duration, tz, fold, priority, event_id, mandatory=mandatory

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mosvpp.fleet import SettledEvent
 
-from .fleet_tables import counts_text, state_text
+from .fleet_tables import counts_text, first_sites, state_text
 from .tables import period_words, table
 from .terminal import plain
 
@@ -26,7 +26,7 @@ def settlement_lines(settled: SettledEvent, limit: int) -> Iterator[RenderableTy
         f"{settled.event_type}, ",
         mode,
         ", ",
-        period_words(settled.start, settled.end).replace("\n", ""),
+        period_words(settled.start, settled.end).replace("\n", " "),
     )
     yield counts_text(settled.states)
     yield ""
@@ -75,12 +75,14 @@ def _figures(settled: SettledEvent) -> Table:
 
 
 def _basis(settled: SettledEvent) -> Iterator[RenderableType]:
-    """What the figures rest on, and why some are missing, with the number of sites."""
+    """What the figures rest on, and why some are missing and where, with the number of sites."""
     made = Table.grid(padding=(0, 2))
     made.add_column(justify="right", no_wrap=True)
     made.add_column(overflow="fold")
     for reason, count in settled.not_computable.most_common():
-        made.add_row(f"{count:,}", Text(f"not computable: {reason}", style="yellow"))
+        where = [case.molecule_id for case in settled.cases if case.settlement.not_computable == reason]
+        said = Text(f"not computable: {reason}", style="yellow")
+        made.add_row(f"{count:,}", said.append(f"\n{first_sites(where)}", style="dim"))
     for assumption, count in settled.assumptions.most_common():
         made.add_row(f"{count:,}", Text(f"assumed: {assumption}", style="dim"))
     if made.row_count:

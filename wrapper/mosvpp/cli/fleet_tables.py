@@ -82,6 +82,13 @@ def several(count: int, word: str) -> str:
 # --- plans
 
 
+def first_sites(molecule_ids: Sequence[str]) -> str:
+    """`a, b, c and 14 more`."""
+    shown = ", ".join(map(plain, molecule_ids[:3]))
+    more = len(molecule_ids) - 3
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
 def plan_table(plan: Plan) -> Table:
     """What would be sent, without what the checks found."""
     made = Table.grid(padding=(0, 2))
@@ -127,10 +134,8 @@ def findings_lines(findings: Sequence[Finding]) -> Iterator[RenderableType]:
         said = Text(plain(command_words(one.message)))
         said.append(f"  {one.code}", style="dim")
         if one.molecule_ids:
-            shown = ", ".join(map(plain, one.molecule_ids[:3]))
-            more = len(one.molecule_ids) - 3
             count = several(len(one.molecule_ids), "site")
-            said.append(f"\n{count}: {shown}{f' and {more:,} more' if more > 0 else ''}", style="dim")
+            said.append(f"\n{count}: {first_sites(one.molecule_ids)}", style="dim")
         made.add_row(Text(one.level, style="bold red" if one.level == "error" else "yellow"), said)
     yield made
 
