@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mosvpp_sandbox import Sandbox
+from mosvpp_sandbox import ManualClock, Sandbox
 
 Run = Callable[..., Any]
 
@@ -118,6 +118,13 @@ def test_the_clock_is_compared(
     told = diagnosed(site, "--base-url", server.url)
     assert told.states["clock"] == state
     assert words in told.check("clock")["found"]
+
+
+def test_the_time_of_a_sandbox_is_its_own(diagnosed: Run, site: str) -> None:
+    with Sandbox(clock=ManualClock(datetime(2026, 1, 15, tzinfo=UTC)), api_key="canary-7f3a91-key") as vpp:
+        told = diagnosed(site, "--base-url", vpp.url)
+    assert told.states["clock"] == "failed"
+    assert "its time is simulated" in str(told.check("clock"))
 
 
 @pytest.mark.parametrize("date", ["none", "yesterday", "Mon, 99 Nov 2026 99:00:00 GMT"])

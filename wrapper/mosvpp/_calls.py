@@ -297,7 +297,8 @@ class Calls:
             return
         skew = max(sent_at - theirs, timedelta(0)) or min(answer.received_at - theirs, timedelta(0))
         if abs(skew) > MAX_SKEW:
-            detail = f"the clock here is {skew.total_seconds():+.0f} s against the Date of the answer"
+            way = "ahead of" if skew > timedelta(0) else "behind"
+            detail = f"the clock here is {abs(skew).total_seconds():.0f} s {way} the Date of the answer"
             self._drift("clock_skew", request.operation, "headers.date", detail)
 
     def _drift(self, kind: Any, operation: str, path: str, detail: str) -> None:
