@@ -200,4 +200,5 @@ def _end(start: datetime, end: datetime | None, duration: timedelta | None) -> d
     try:
         return start + duration
     except OverflowError:
-        raise RuleError(f"{duration} is too long", path="duration", rule="range") from None
+        msg = f"{duration} is too long: the event would end after the year 9999"
+        raise RuleError(msg, path="duration", rule="range") from None
