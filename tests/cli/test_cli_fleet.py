@@ -191,6 +191,8 @@ def test_a_rating_in_the_file_is_checked_against(run: Run) -> None:
         ("molecule_id,volts\na,5\n", "has the columns molecule_id, volts"),
         ("a\nA\n", "names A twice"),
         ("molecule_id,power\n,5 kW\n", "line 2 of sites.csv names no site"),
+        ("molecule_id,power\n=x,5 kW\n", "line 2 of sites.csv: '=x' is no molecule_id"),
+        ("# all\n\na\na\x1b[2Jb\n", "line 4 of sites.csv: 'a\\x1b[2Jb' is no molecule_id"),
     ],
 )
 def test_what_is_wrong_with_a_file_of_sites_is_said(run: Run, text: str, words: str) -> None:
@@ -198,6 +200,7 @@ def test_what_is_wrong_with_a_file_of_sites_is_said(run: Run, text: str, words: 
     ran = run("fleet", "plan", "--sites", "sites.csv", *EVENT, "--power", "1 kW")
     assert ran.code == Exit.NOT_SENT
     assert words in ran.words
+    assert "at --sites" in ran.words
 
 
 def test_sites_come_from_standard_input_too(run: Run) -> None:

@@ -52,7 +52,11 @@ def read_sites(path: Path) -> list[SiteLine]:
     if any(sign in first for sign in ",;\t") or first.lower() in _COLUMNS:
         found = [_line(path, number, row) for number, row in read_csv(path, text, _COLUMNS, "--sites")]
     else:
-        found = [SiteLine(line, None, None) for line in lines if line and not line.startswith("#")]
+        found = [
+            SiteLine(_site(path, number, line), None, None)
+            for number, line in enumerate(lines, start=1)
+            if line and not line.startswith("#")
+        ]
     _insist_on_unique(path, found)
     return found
 
@@ -88,9 +92,17 @@ def read_csv(
 def _line(path: Path, number: int, row: Mapping[str, str]) -> SiteLine:
     if not row["molecule_id"]:
         raise RuleError(f"line {number} of {path} names no site", path="--sites", rule="required")
-    return SiteLine(
-        row["molecule_id"], _power(path, number, row.get("power")), _power(path, number, row.get("rating"))
-    )
+    site = _site(path, number, row["molecule_id"])
+    return SiteLine(site, _power(path, number, row.get("power")), _power(path, number, row.get("rating")))
+
+
+def _site(path: Path, number: int, text: str) -> str:
+    from mosvpp._calls import site_of
+
+    try:
+        return site_of(text)
+    except RuleError as error:
+        raise _at(path, number, error) from None
 
 
 def _power(path: Path, number: int, text: str | None) -> Power | None:
@@ -99,8 +111,12 @@ def _power(path: Path, number: int, text: str | None) -> Power | None:
     try:
         return read_power(text, "--sites")
     except RuleError as error:
-        msg = f"line {number} of {path}: {error.args[0]}"
-        raise RuleError(msg, path="--sites", rule=error.rule, evidence=error.evidence) from None
+        raise _at(path, number, error) from None
+
+
+def _at(path: Path, number: int, error: RuleError) -> RuleError:
+    msg = f"line {number} of {path}: {error.args[0]}"
+    return RuleError(msg, path="--sites", rule=error.rule, evidence=error.evidence)
 
 
 def _insist_on_unique(path: Path, found: Iterable[SiteLine]) -> None:
