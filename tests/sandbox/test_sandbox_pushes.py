@@ -190,6 +190,21 @@ def test_an_endpoint_that_is_not_there_is_given_up(clock: ManualClock) -> None:
     assert (sent.status, sent.attempts, sent.reason) == (None, 3, "ConnectionRefusedError")
 
 
+def test_pushes_that_fail_alike_are_told_once_with_their_address(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or nobody who looks at the terminal would see anything else."""
+    with Receiver() as receiver:
+        url = receiver.url + DATA  # where nobody listens any more
+    with Sandbox(clock=clock, data_push_url=url, retries=Retries(pauses_s=()), sites=5) as vpp:
+        clock.advance(timedelta(minutes=10))
+        vpp.flush()
+        assert len(vpp.sent) > 5
+    told = [record.getMessage() for record in caplog.records if "not delivered" in record.getMessage()]
+    assert len(told) == 1
+    assert f"data push was not delivered to {url}: no answer" in told[0]
+
+
 def test_an_endpoint_that_hangs_is_given_up_and_does_not_hold_up_the_other(
     clock: ManualClock,
 ) -> None:

@@ -20,6 +20,8 @@ from hashlib import blake2b
 from heapq import heappop, heappush
 from zlib import crc32
 
+from mosvpp._complaints import Complaints
+from mosvpp.clock import SystemClock
 from mosvpp.signatures import sign
 
 from . import messages
@@ -110,6 +112,7 @@ class Outbox:
         self._held: dict[tuple[Kind, str], _Job] = {}
         self._moved = asyncio.Event()
         self._troubles = 0
+        self._complaints = Complaints(SystemClock())
         self._loudness = logging.INFO if len(world.sites) <= _WORTH_A_LINE else logging.DEBUG
         self.on_postponed: Callable[[], None] = lambda: None
 
@@ -279,7 +282,20 @@ class Outbox:
         if sent.is_acknowledged:
             _log.log(self._loudness, "%s: %s", kind, sent.status)
         else:
-            _log.warning("%s was not delivered: %s (%s)", kind, sent.status or "no answer", sent.reason)
+            self._complain(kind, sent, job.url)
+
+    def _complain(self, kind: str, sent: Sent, url: str) -> None:
+        """Once in a while: where nobody listens, every push of every site fails alike."""
+        passed_over = self._complaints.due(f"{kind} {sent.status} {sent.reason}")
+        if passed_over is not None:
+            _log.warning(
+                "%s was not delivered to %s: %s (%s)%s",
+                kind,
+                url,
+                sent.status or "no answer",
+                sent.reason,
+                f"; {passed_over:,} more since the last line like this" if passed_over else "",
+            )
 
     def _signature(self, body: bytes) -> dict[str, str]:
         """By the clock of the machine, since the partner's program checks it by that one."""

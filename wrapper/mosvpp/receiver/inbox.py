@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, Unpack, overload
 
+from mosvpp._complaints import Complaints
 from mosvpp.clock import Clock, SystemClock
 from mosvpp.drift import OnDrift
 from mosvpp.errors import RuleError
@@ -20,7 +21,6 @@ from mosvpp.statuses import check_statuses
 from mosvpp.store import Pending
 
 from ._bell import Bell
-from ._complaints import Complaints
 from ._inspection import Backlog, Silence, Site
 from ._loops import Deliveries
 from ._quarantine import Quarantined

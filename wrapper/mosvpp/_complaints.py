@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from mosvpp.clock import Clock
+from .clock import Clock
 
 __all__ = ["Complaints"]
 
