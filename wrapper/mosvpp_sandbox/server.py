@@ -26,6 +26,7 @@ __all__ = ["Running"]
 
 T = TypeVar("T")
 _KEEP_S = 2.0
+_ROUNDS_TO_CLOSE = 5
 _LOOK_S = 0.1
 _BEAT_S = 1.0
 _SLEPT_S = 60.0
@@ -147,6 +148,8 @@ class Running:
 
         async def mind() -> None:
             self._mind_the_door()
+            for _ in range(_ROUNDS_TO_CLOSE):  # the loop ends connections a moment later
+                await asyncio.sleep(0)
             if not self._server.is_open and not self._world.faults.refusing_s():
                 await asyncio.wait([self._reopening], timeout=1)
 
