@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from sqlalchemy import create_engine, text
 
 from deliveries import push_body, report_body
 from mosvpp.cli.exits import Exit
+from mosvpp.cli.receive_running import logged_to_stderr
 from mosvpp.receiver import SqlInbox
 from mosvpp.signatures import sign
 from postgresql import PostgresServer
@@ -382,3 +384,15 @@ def test_a_missing_server_is_named_with_its_remedy(start: Callable[..., Any]) ->
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == Exit.NOT_SENT
     assert "uvicorn is not installed: pip install 'uvicorn'" in done.stderr
+
+
+def test_the_log_of_the_process_is_afterwards_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever runs the command inside another program keeps that one's log."""
+    log = logging.getLogger("mosvpp")
+    before = (list(log.handlers), log.level, log.propagate)
+    with logged_to_stderr("text", "error"):
+        log.warning("not told")
+        log.error("told with %s", "X-API-Key")
+    assert (list(log.handlers), log.level, log.propagate) == before
+    assert "ERROR told with" in (said := capsys.readouterr().err)
+    assert "not told" not in said

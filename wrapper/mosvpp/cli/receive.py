@@ -204,7 +204,7 @@ def receive(
     from mosvpp.receiver import SqlInbox, asgi
 
     from .arguments import naming, read_duration
-    from .receive_running import log_to_stderr, receive_until_told
+    from .receive_running import logged_to_stderr, receive_until_told
     from .receive_secrets import HEADERS_VARIABLE, read_senders
     from .receive_server import Listening, free_port, insist_on_free_port
 
@@ -227,8 +227,7 @@ def receive(
     header_deadline_s = _header_deadline_s(header_deadline)
     where = Listening(host, port or free_port(host), concurrency, backlog, header_deadline_s)
     insist_on_free_port(where.host, where.port)
-    log_to_stderr(log_format.value, log_level.value)
-    with inbox:
+    with logged_to_stderr(log_format.value, log_level.value), inbox:
         inbox.check().result(10)
         asyncio.run(
             receive_until_told(

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import sys
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from .receive_server import Listening, serving, told_to_stop
 if TYPE_CHECKING:
     from mosvpp.receiver import Inbox
 
-__all__ = ["log_to_stderr", "receive_until_told"]
+__all__ = ["logged_to_stderr", "receive_until_told"]
 
 _log = logging.getLogger("mosvpp.receiver")
 
@@ -93,12 +93,21 @@ class _TextFormatter(logging.Formatter):
         return without_secrets(super().format(record))
 
 
-def log_to_stderr(how: str, level: str) -> None:
-    """Send what the receiver logs to stderr."""
+@contextmanager
+def logged_to_stderr(how: str, level: str) -> Iterator[None]:
+    """Send what the receiver logs to stderr meanwhile."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if how == "json" else _TextFormatter())
+    before = []
     for name in ("mosvpp", "uvicorn"):
         logger = logging.getLogger(name)
+        before.append((logger, logger.handlers, logger.level, logger.propagate))
         logger.handlers = [handler]
         logger.setLevel(level.upper() if name == "mosvpp" else logging.WARNING)
         logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, handlers, was_level, propagates in before:
+            logger.handlers, logger.propagate = handlers, propagates
+            logger.setLevel(was_level)
