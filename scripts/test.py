@@ -103,11 +103,16 @@ def run_tests(arguments: list[str]) -> tuple[Result, str]:
     """Run pytest, showing its lines as they come; the second value is its closing line."""
     started = time.monotonic()
     closing = ""
-    # Some of the tests cover some of the code: only the whole is measured. Files side by side, one for each
-    # core, since a file shares its servers and its browser among its tests.
-    measured = arguments or ["--cov", "--cov-report=term", "-n", "auto", "--dist", "loadfile"]
+    python = [sys.executable, "-m"]
     color = ["--color=yes"] if sys.stdout.isatty() else []
-    command = [sys.executable, "-m", "pytest", *color, *measured]
+    command = [*python, "pytest", *color, *arguments]
+    report: list[list[str]] = []
+    if not arguments:
+        # Some of the tests cover some of the code: only the whole is measured. Files side by side, one for
+        # each core, since a file shares its servers and its browser among its tests.
+        command = [*python, "coverage", "run", *command[1:], "-n", "auto", "--dist", "loadfile"]
+        report = [[*python, "coverage", "combine", "--quiet"], [*python, "coverage", "report"]]
+        subprocess.run([*python, "coverage", "erase"], cwd=_setup.ROOT, check=True)
     with subprocess.Popen(
         command,
         cwd=_setup.ROOT,
@@ -123,7 +128,8 @@ def run_tests(arguments: list[str]) -> tuple[Result, str]:
         except KeyboardInterrupt:
             process.communicate()  # it was interrupted, too: let it clean up
             raise
-    return Result("tests", process.returncode == 0, time.monotonic() - started), closing
+    said = [process.returncode, *(subprocess.call(step, cwd=_setup.ROOT) for step in report)]
+    return Result("tests", not any(said), time.monotonic() - started), closing
 
 
 def show(result: Result, *, lines: int) -> None:

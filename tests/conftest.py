@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 from browsing import chromium  # noqa: F401  a fixture for every test that asks for it
@@ -73,6 +74,17 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         ours = name.startswith("MOSVPP_") and name != "MOSVPP_ALL_TESTS"
         if ours or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _properties_are_not_measured(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave coverage to the other tests: what a property reaches is chance, and measuring takes as long."""
+    measuring = Coverage.current() if request.node.get_closest_marker("hypothesis") else None
+    if measuring:
+        measuring.stop()
+    yield
+    if measuring:
+        measuring.start()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

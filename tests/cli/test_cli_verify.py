@@ -383,7 +383,6 @@ def test_no_text_stops_the_search_for_a_place(text: str, reason: str) -> None:
     assert isinstance(place_of(PayloadError("x", reason=reason), text.encode()), str)
 
 
-@pytest.mark.no_cover  # the measurement doubles the time, and the other tests reach the same lines
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     body=st.one_of(st.binary(max_size=80), JSON_LIKE.map(lambda parts: "".join(parts).encode())),

@@ -143,7 +143,6 @@ DEVICES = st.dictionaries(
 )
 
 
-@pytest.mark.no_cover  # the measurement doubles the time, and the other tests reach the same lines
 @given(st.lists(DEVICES, max_size=5))
 def test_the_history_leads_to_the_present(
     lists: list[dict[str, tuple[int, str | None, tuple[str, ...] | None]]],

@@ -467,7 +467,6 @@ def history(seed: int, stops: list[float]) -> tuple[list[Delivery], Any]:
 uncut = cache(lambda seed: history(seed, []))
 
 
-@pytest.mark.no_cover  # the measurement doubles the time, and the other tests reach the same lines
 @settings(max_examples=settings().max_examples // 4)
 @given(st.integers(0, 2), st.lists(st.floats(0, 8), max_size=30))
 def test_a_history_does_not_depend_on_how_time_is_cut(seed: int, stops: list[float]) -> None:

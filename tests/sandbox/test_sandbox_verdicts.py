@@ -134,7 +134,6 @@ def changed_requests(draw: st.DrawFn) -> tuple[str, Any]:
 
 
 @settings(max_examples=13 * settings().max_examples)
-@pytest.mark.no_cover  # the measurement doubles the time, and the other tests reach the same lines
 @given(changed_requests())
 @example(("submit_dispatch", {"mode": "test", "event_slots": []}))
 def test_client_and_sandbox_could_not_agree_on_the_same_mistake(change: tuple[str, Any]) -> None:

@@ -328,7 +328,6 @@ _headers = st.lists(
 )
 
 
-@pytest.mark.no_cover  # the measurement doubles the time, and the other tests reach the same lines
 @settings(max_examples=3 * settings().max_examples)
 @given(
     kind=st.sampled_from(outgoing.KINDS),

@@ -269,7 +269,6 @@ def test_valid_bodies_pass(request: tuple[str, Any]) -> None:
     assert {rule for rule, _ in told(operation, body)} <= {"unique_event_ids", "unique_device_ids"}
 
 
-@pytest.mark.no_cover  # the measurement doubles the time, and the other tests reach the same lines
 @settings(max_examples=2 * settings().max_examples)
 @given(mutated())
 @example(("submit_dispatch", body_with(start_time="0000-01-01T00:00:00Z")))

@@ -47,7 +47,6 @@ def outcome(body: bytes, headers: Any = KNOWN, *, verifier: Any = SHARED, **opti
 
 
 @many_examples
-@pytest.mark.no_cover  # the measurement doubles the time, and the other tests reach the same lines
 @given(
     strategies.hostile_bodies | strategies.bodies | strategies.nearly_plain_pushes(),
     strategies.hostile_headers | st.just(KNOWN),
