@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from typer import testing
 from typer.testing import CliRunner
 
 from mosvpp.cli.app import app
@@ -25,6 +27,9 @@ from mosvpp_sandbox import Sandbox
 
 SITE = "fecd0001c031e7e8"
 KEY = "canary-7f3a91-key"
+
+# The tree of all commands is built once: for each run anew, that takes longer than most commands do.
+testing._get_command = functools.cache(testing._get_command)
 
 
 @dataclass(frozen=True)
