@@ -108,9 +108,10 @@ def run_tests(arguments: list[str]) -> tuple[Result, str]:
     command = [*python, "pytest", *color, *arguments]
     report: list[list[str]] = []
     if not arguments:
-        # Some of the tests cover some of the code: only the whole is measured. Files side by side, one for
-        # each core, since a file shares its servers and its browser among its tests.
-        command = [*python, "coverage", "run", *command[1:], "-n", "auto", "--dist", "loadfile"]
+        # Some of the tests cover some of the code: only the whole is measured. Files side by side, since a
+        # file shares its servers and its browser among its tests; one more than cores, since many tests wait.
+        side_by_side = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
+        command = [*python, "coverage", "run", *command[1:], *side_by_side]
         report = [[*python, "coverage", "combine", "--quiet"], [*python, "coverage", "report"]]
         subprocess.run([*python, "coverage", "erase"], cwd=_setup.ROOT, check=True)
     with subprocess.Popen(
