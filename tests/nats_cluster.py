@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from uuid import uuid4
 
 import nats
 from nats.js import JetStreamContext, api
+from nats.js.errors import NoStreamResponseError, ServiceUnavailableError
 
 from serving import free_port
 
@@ -197,13 +199,13 @@ class NatsCluster:
 
         async def read(js: JetStreamContext) -> list[Message]:
             found: list[Message] = []
+            # Of the leader: the server that leads the consumer may not have all yet.
+            count = (await js.stream_info(STREAM)).state.messages
             subscription = await js.pull_subscribe("", stream=STREAM)
-            left = (await subscription.consumer_info()).num_pending or 0
-            while left:
-                for one in await subscription.fetch(min(left, 500), timeout=30):
+            while len(found) < count:
+                for one in await subscription.fetch(min(count - len(found), 500), timeout=30):
                     at = one.metadata
                     found.append(Message(at.sequence.stream, one.subject, one.data, dict(one.headers or {})))
-                    left = at.num_pending
                     await one.ack()
             await subscription.unsubscribe()
             return found
@@ -217,7 +219,14 @@ class NatsCluster:
             config = (await js.stream_info(STREAM)).config
             config.duplicate_window = 0.1
             await js.update_stream(config)
-            await asyncio.sleep(0.5)
+            # The ids of the messages that are there are older than this one: once it is forgotten, they are.
+            probe = {"Nats-Msg-Id": str(uuid4())}
+            await js.publish("mosvpp.probe", headers=probe)
+            until = time.monotonic() + PATIENCE_S
+            while (await js.publish("mosvpp.probe", headers=probe)).duplicate:
+                assert time.monotonic() < until
+                await asyncio.sleep(0.1)
+            await js.purge_stream(STREAM, subject="mosvpp.probe")
             config.duplicate_window = 120
             await js.update_stream(config)
 
@@ -239,8 +248,14 @@ class NatsCluster:
             client = await nats.connect(
                 self.urls, max_reconnect_attempts=60, reconnect_time_wait=0.2, **self._access
             )
+            until = time.monotonic() + PATIENCE_S
             try:
-                return await work(client.jetstream(timeout=30))
+                while True:
+                    try:
+                        return await work(client.jetstream(timeout=30))
+                    except (NoStreamResponseError, ServiceUnavailableError):  # nobody leads it at the moment
+                        assert time.monotonic() < until
+                        await asyncio.sleep(0.1)
             finally:
                 await client.close()
 
