@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import _socket
+import functools
 import ipaddress
 import os
 import signal
 import socket
-import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from coverage import Coverage
@@ -18,7 +19,7 @@ from browsing import chromium  # noqa: F401  a fixture for every test that asks 
 from not_run import NOT_RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Times are no result: a busy machine must not fail a test. A property that deserves more examples says so as
 # a multiple, `@settings(max_examples=25 * settings().max_examples)`: 400 are then 10,000 in CI.
@@ -34,19 +35,31 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _abroad: list[str] = []
 
 
-def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "socket.getaddrinfo":
-        host = arguments[0]
-    elif event in {"socket.connect", "socket.sendto"} and isinstance(arguments[1], tuple):
-        host = arguments[1][0]
-    else:
-        return
-    name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
-    if name.endswith(".invalid"):  # reserved for names that do not exist; no server has to be asked
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-    if not _is_this_machine(name):
-        _abroad.append(f"{event} {name}")
-        raise OSError(f"tests stay on this machine, {name} is another one")
+def _stay_on_this_machine(owner: Any, function: str, host_of: Callable[[tuple[Any, ...]], object]) -> None:
+    """Let a function refuse every other machine.
+
+    An audit hook would see more. But Python asks one in the middle of sys.settrace, where another thread that
+    starts then fails, and coverage calls that in every thread.
+    """
+    original = getattr(owner, function)
+
+    @functools.wraps(original)
+    def guarded(*arguments: Any, **options: Any) -> Any:
+        host = host_of(arguments)
+        name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
+        if name.endswith(".invalid"):  # reserved for names that do not exist; no server has to be asked
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if not _is_this_machine(name):
+            _abroad.append(f"{function} {name}")
+            raise OSError(f"tests stay on this machine, {name} is another one")
+        return original(*arguments, **options)
+
+    setattr(owner, function, guarded)
+
+
+def _host(arguments: tuple[Any, ...]) -> object:
+    """Of an address of the internet, which is a tuple; a path of this machine is none."""
+    return arguments[-1][0] if isinstance(arguments[-1], tuple) else None
 
 
 def _is_this_machine(name: str) -> bool:
@@ -57,7 +70,9 @@ def _is_this_machine(name: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-sys.addaudithook(_stay_on_this_machine)
+_stay_on_this_machine(_socket, "getaddrinfo", lambda arguments: arguments[0])
+for _function in ("connect", "connect_ex", "sendto"):
+    _stay_on_this_machine(socket.socket, _function, _host)
 
 
 @pytest.fixture(autouse=True)
