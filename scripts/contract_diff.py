@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from reading import read_yaml
 
 DOCUMENTS = ["openapi.yaml", "asyncapi.yaml", "lifecycle.arazzo.yaml", "evidence.yaml"]
 # What stands below these is named by people, so that a name may begin with `x-`.
@@ -59,7 +59,7 @@ def read_contract(folder: Path) -> Contract:
         yaml.YAMLError: one of them is no YAML.
 
     """
-    documents = {name: yaml.safe_load((folder / name).read_text("utf-8")) for name in DOCUMENTS}
+    documents = {name: read_yaml(folder / name) for name in DOCUMENTS}
     return Contract(documents, merge(documents))
 
 

@@ -13,10 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-import yaml
-
 import _setup
 import spec_evidence
+from reading import read_yaml
 
 COMMAND = "python3 scripts/regenerate.py"
 TEMPLATES = "scripts/templates"
@@ -160,7 +159,7 @@ def write_provenance(root: Path, into: Path, node: _setup.NodeTools) -> None:
     """Note the inputs by hash, the tools by version, and every file."""
     (into / "README.md").write_bytes(README.encode())
     inputs = [root / "spec" / name for name in INPUTS] + sorted((root / TEMPLATES).glob("*.jinja"))
-    document = yaml.safe_load((root / "spec" / "openapi.yaml").read_text("utf-8"))
+    document = read_yaml(root / "spec" / "openapi.yaml")
     provenance = {
         "command": COMMAND,
         "contract_version": document["info"]["version"],

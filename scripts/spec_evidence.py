@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from reading import read_nodes, read_yaml
+
 DOCUMENTS = ["openapi.yaml", "asyncapi.yaml", "lifecycle.arazzo.yaml"]
 # JSON Pointers of what has to say on what it rests. A `$ref` says it where it leads, a property says it here.
 _METHODS = "(get|put|post|delete|patch)"
@@ -29,12 +31,12 @@ _BODIES = {"value", "payload", "example"}  # what stands below is no statement o
 
 def faults(spec: Path) -> list[str]:
     """A line for each, with its file, line and column; mostly none."""
-    ledger = yaml.safe_load((spec / "evidence.yaml").read_text("utf-8"))
+    ledger = read_yaml(spec / "evidence.yaml")
     known = {fact["id"] for fact in ledger["facts"]}
     return [
         line
         for name in DOCUMENTS
-        for line in _faults(f"{spec.name}/{name}", yaml.compose((spec / name).read_text("utf-8")), "", known)
+        for line in _faults(f"{spec.name}/{name}", read_nodes(spec / name), "", known)
     ]
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
+from reading import read_yaml
 
 FOLDER = Path(__file__).resolve().parent.parent / "spec" / "examples"
 
@@ -65,7 +65,7 @@ class InvalidExample(Body):
 
 
 def _read(listing: Path) -> dict[str, dict[str, Any]]:
-    entries: dict[str, dict[str, Any]] = yaml.safe_load(listing.read_text("utf-8"))
+    entries: dict[str, dict[str, Any]] = read_yaml(listing)
     return entries
 
 

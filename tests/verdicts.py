@@ -15,17 +15,18 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import rfc3339_validator  # noqa: F401  without it jsonschema would not check date-time, and would not say so
-import yaml
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from reading import read_yaml
+
 SPEC = Path(__file__).resolve().parent.parent / "spec"
 DOCUMENTS: dict[str, Any] = {
-    path.name: yaml.safe_load(path.read_text("utf-8"))
+    path.name: read_yaml(path)
     for path in (SPEC / name for name in ("openapi.yaml", "asyncapi.yaml", "lifecycle.arazzo.yaml"))
 }
-LEDGER: dict[str, Any] = yaml.safe_load((SPEC / "evidence.yaml").read_text("utf-8"))
+LEDGER: dict[str, Any] = read_yaml(SPEC / "evidence.yaml")
 # What a partner calls, by operationId.
 CALLS: dict[str, Any] = {
     operation["operationId"]: operation

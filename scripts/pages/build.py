@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import yaml
+
+from reading import read_yaml
 
 from . import console, finish
 from .contents import DOCS, TEMPLATES, Page, pages
@@ -106,6 +107,6 @@ def downloads(target: Path) -> None:
         (target / version).mkdir(parents=True)
         for name, file in documents(folder):
             shutil.copyfile(file, target / version / f"{name}.yaml")
-            content = yaml.safe_load(file.read_text("utf-8"))
+            content = read_yaml(file)
             text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
             (target / version / f"{name}.json").write_text(text + "\n", "utf-8")

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
+from reading import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ROOT / "spec"
@@ -195,27 +195,23 @@ def resolve(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     return {**target, **{key: value for key, value in node.items() if key != "$ref"}}
 
 
-def _yaml(path: str) -> Any:
-    return yaml.safe_load((SPEC / path).read_text("utf-8"))
-
-
 @cache
 def load() -> Sources:
     """Read spec/."""
-    ledger = _yaml("evidence.yaml")
+    ledger = read_yaml(SPEC / "evidence.yaml")
     examples = [
         Example(name, (SPEC / "examples" / f"{name}.json").read_text("utf-8"), **entry)
-        for name, entry in _yaml("examples/index.yaml").items()
+        for name, entry in read_yaml(SPEC / "examples/index.yaml").items()
     ]
     refused = [
         Refused(name, entry["rule"], entry["path"], entry["because"], entry["evidence"])
-        for name, entry in _yaml("examples/invalid/reasons.yaml").items()
+        for name, entry in read_yaml(SPEC / "examples/invalid/reasons.yaml").items()
         if entry["kind"] == "refused"
     ]
     return Sources(
-        openapi=_yaml("openapi.yaml"),
-        asyncapi=_yaml("asyncapi.yaml"),
-        arazzo=_yaml("lifecycle.arazzo.yaml"),
+        openapi=read_yaml(SPEC / "openapi.yaml"),
+        asyncapi=read_yaml(SPEC / "asyncapi.yaml"),
+        arazzo=read_yaml(SPEC / "lifecycle.arazzo.yaml"),
         facts={entry["id"]: Fact(**entry) for entry in ledger["facts"]},
         read_at=str(ledger["read_at"]),
         examples=examples,
