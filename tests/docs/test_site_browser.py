@@ -11,12 +11,13 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import TimeoutError as TooLateError
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -141,7 +142,8 @@ def test_search_works_from_a_server(chromium: Browser, served: tuple[str, Sandbo
 def search_and_follow(page: Page) -> None:
     dialog = page.get_by_role("combobox", name="Search")
     while not dialog.is_visible():  # the button does nothing before the script of the theme has run
-        page.locator(".md-search__button").click()
+        with suppress(TooLateError):  # nor once the dialog that opens lies above it
+            page.locator(".md-search__button").click(timeout=1000)
     dialog.fill("discharge")
     hit = page.get_by_role("listbox", name="Search results").get_by_role("option").first
     expect(hit).to_contain_text(re.compile("discharge", re.IGNORECASE))
