@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import functools
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -89,6 +90,25 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         ours = name.startswith("MOSVPP_") and name != "MOSVPP_ALL_TESTS"
         if ours or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_log_outlives_its_test() -> Iterator[None]:
+    """Undo what a program set up for its log: it may write to the captured output of its own test."""
+
+    def loggers() -> list[logging.Logger]:
+        known = logging.root.manager.loggerDict.values()
+        return [logger for logger in known if isinstance(logger, logging.Logger)]
+
+    before = {logger: (logger.handlers[:], logger.propagate) for logger in loggers()}
+    yield
+    for logger in loggers():
+        handlers, propagates = before.get(logger, ([], True))
+        for handler in logger.handlers[:]:
+            # A library that was imported meanwhile keeps its NullHandler.
+            if isinstance(handler, logging.StreamHandler) and handler not in handlers:
+                logger.removeHandler(handler)
+        logger.propagate = propagates
 
 
 @pytest.fixture(autouse=True)

@@ -203,7 +203,7 @@ def test_every_code_block_has_a_copy_button(chromium: Browser, site: Path) -> No
 @contextmanager
 def serving(application: ASGIApp) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(application, log_level="warning", lifespan="off")
+        config = uvicorn.Config(application, log_config=None, lifespan="off")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
         thread.start()

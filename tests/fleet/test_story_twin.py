@@ -86,7 +86,7 @@ class Partner:
 def serving(inbox: SqlInbox) -> Iterator[str]:
     app = Starlette(lifespan=inbox.lifespan)
     app.mount("/mosvpp", asgi(inbox, verifier=SharedHeaders(SECRET)))
-    config = uvicorn.Config(app, port=0, log_level="warning", ws="none")
+    config = uvicorn.Config(app, port=0, log_config=None, ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
