@@ -347,8 +347,16 @@ def test_the_quarantine_is_listed_shown_and_released(run: Run, inbox: SqlInbox) 
         inbox.quarantine("data_push", push_body(number), {}, reason="wrong_secret", delivery_id=None)
     inbox.check().result(PATIENCE_S)
     assert "2 kept" in run("inbox", "quarantine").words
+    listed = run("inbox", "quarantine", "--json").json["quarantined"]
+    assert [(one["number"], one["bytes"]) for one in listed] == [
+        (1, len(push_body(7))),
+        (2, len(push_body(8))),
+    ]
+    assert "body" not in listed[0]
+    (shown,) = run("inbox", "quarantine", 2, "--json").json["quarantined"]
+    assert (base64.b64decode(shown["body"]), shown["headers"]) == (push_body(8), {})
     assert '"molecule_id": "fecd0001c031e7e8"' in run("inbox", "quarantine", 2).words
-    assert "not in the quarantine: 3" in run("inbox", "quarantine", 3).words
+    assert f"not in the quarantine: 3, {2**70}" in run("inbox", "quarantine", 3, 2, 2**70).words
     assert run("inbox", "quarantine", "--release").code == Exit.NOT_SENT
     assert run("inbox", "quarantine", 1, "--release").out == "1 taken into the inbox.\n"
     assert run("inbox", "quarantine", "--release-all", "--json").json["released"] == 1

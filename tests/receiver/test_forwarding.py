@@ -369,13 +369,36 @@ def test_what_a_stream_is_to_get_is_not_purged(
 def test_an_inbox_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/inbox.db"
     stored(url, pushes(1))
+    with SqlInbox(url) as inbox:
+        inbox.quarantine("data_push", push_body(1), {"date": "x"}, reason="wrong_secret", delivery_id=b"id")
+        inbox.check().result(30)
+        before = list(inbox.quarantined())
     database = Database(url, SCHEMA)
     database.open()
     with database.write() as connection:
         connection.execute(text("DROP TABLE mosvpp_forwarding"))
+        connection.execute(text("CREATE TABLE before AS SELECT * FROM mosvpp_quarantine"))
+        connection.execute(text("DROP TABLE mosvpp_quarantine"))
+        connection.execute(text(_FIRST_QUARANTINE))
+        connection.execute(text("INSERT INTO mosvpp_quarantine SELECT * FROM before"))
+        connection.execute(text("DROP TABLE before"))
         connection.execute(text("UPDATE mosvpp_schemas SET version = 1 WHERE name = 'inbox'"))
     database.close()
     assert progress(url) == []
+    with SqlInbox(url) as inbox:
+        assert list(inbox.quarantined()) == before != []
+        assert inbox.release([before[0].seq]) == 1
+        inbox.quarantine("data_push", push_body(2), {}, reason="wrong_secret", delivery_id=None)
+        inbox.check().result(30)
+        (stranger,) = inbox.quarantined()
+        assert stranger.seq > before[0].seq
+
+
+_FIRST_QUARANTINE = """
+CREATE TABLE mosvpp_quarantine (
+    seq INTEGER NOT NULL PRIMARY KEY, kind TEXT NOT NULL, received_at BIGINT NOT NULL, reason TEXT NOT NULL,
+    delivery_id BLOB, headers TEXT NOT NULL, body BLOB NOT NULL
+)"""
 
 
 # What is refused

@@ -468,6 +468,32 @@ def test_the_quarantine_is_a_ring(make_inbox: InboxFactory) -> None:
     assert [one.body for one in inbox.quarantined()] == [push_body(number) for number in (2, 3, 4)]
 
 
+def test_more_strangers_than_a_page_are_shown_and_released_in_order(make_inbox: InboxFactory) -> None:
+    bodies = [push_body(number) for number in range(250)]
+    inbox = make_inbox()
+    for body in bodies:
+        inbox.quarantine("data_push", body, {}, reason="wrong_secret", delivery_id=None)
+    claim(inbox)
+    kept = list(inbox.quarantined())
+    assert [one.body for one in kept] == bodies
+    assert list(inbox.quarantined([kept[200].seq, 2**70, kept[3].seq, kept[3].seq])) == [kept[3], kept[200]]
+    # More numbers than a statement may hold in either database.
+    assert inbox.release(range(kept[-1].seq, kept[0].seq - 70_000, -1)) == 250
+    assert [one.body for one in inbox.find()] == bodies
+    assert list(inbox.quarantined()) == []
+
+
+def test_the_number_of_a_stranger_is_not_given_to_another(inbox: SqlInbox) -> None:
+    released = []
+    for number in range(3):
+        inbox.quarantine("data_push", push_body(number), {}, reason="wrong_secret", delivery_id=None)
+        claim(inbox)
+        (stranger,) = inbox.quarantined()
+        released.append(stranger.seq)
+        assert inbox.release(released) == 1
+    assert released == sorted(set(released))
+
+
 def test_a_crowd_of_strangers_keeps_nobody_out(make_inbox: InboxFactory) -> None:
     inbox = make_inbox(quarantine_size=300)
     lane, held = inbox._open_lanes().working, threading.Event()
@@ -495,7 +521,7 @@ def test_large_strangers_wait_in_little_memory(make_inbox: InboxFactory) -> None
     held.set()
     assert holding.result(30)
     claim(inbox)
-    kept = inbox.quarantined()
+    kept = list(inbox.quarantined())
     assert len(kept) > 50
     assert kept[-1].body.startswith(b"199 ")
 

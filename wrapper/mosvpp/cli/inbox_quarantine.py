@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from . import options
 from .exits import Exit
 from .inbox_store import Store, opened
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from mosvpp.receiver import Quarantined
 
 __all__ = ["quarantine"]
 
@@ -37,40 +40,38 @@ def quarantine(
     from .inbox_tables import quarantine_table, quarantined_details
 
     terminal = Terminal(as_json=as_json)
+    in_full = bool(numbers)
     if release and not numbers:
         msg = "say which: mosvpp inbox quarantine 17 18 --release, or --release-all"
         raise RuleError(msg, path="NUMBER", rule="required")
     with opened(store) as inbox:
-        kept = inbox.quarantined()
-        chosen = [one for one in kept if not numbers or one.seq in numbers]
-        missing = sorted(set(numbers or ()) - {one.seq for one in chosen})
+        chosen = [_facts(one, in_full=in_full) for one in inbox.quarantined(numbers or None)]
+        missing = sorted(set(numbers or ()) - {one["number"] for one in chosen})
         if missing:
             msg = f"not in the quarantine: {', '.join(map(str, missing))}"
             raise RuleError(msg, path="NUMBER", rule="known")
         released = 0
         if release or release_all:
-            released = inbox.release([one.seq for one in chosen])
+            released = inbox.release(one["number"] for one in chosen)
             terminal.show(f"{released:,} taken into the inbox.")
-        elif not kept:
+        elif not chosen:
             terminal.show("The quarantine is empty.")
-        elif numbers:
-            for one in chosen:
+        elif in_full:
+            for one in inbox.quarantined(numbers):
                 terminal.show(*quarantined_details(one))
         else:
-            terminal.show(quarantine_table(chosen), "")
+            terminal.show(quarantine_table(inbox.quarantined()), "")
             terminal.show(f"{len(chosen):,} kept; each number in full: mosvpp inbox quarantine NUMBER")
-    terminal.finish(
-        Exit.OK,
-        released=released,
-        quarantined=[
-            {
-                "number": one.seq,
-                "kind": one.kind,
-                "received_at": one.received_at.isoformat(),
-                "reason": one.reason,
-                "headers": one.headers,
-                "body": b64encode(one.body).decode(),
-            }
-            for one in chosen
-        ],
-    )
+    terminal.finish(Exit.OK, released=released, quarantined=chosen)
+
+
+def _facts(one: Quarantined, *, in_full: bool) -> dict[str, Any]:
+    """As `--json` shows it: in a list without headers and body, which may be large, as `inbox list` does."""
+    facts = {
+        "number": one.seq,
+        "kind": one.kind,
+        "received_at": one.received_at.isoformat(),
+        "bytes": len(one.body),
+        "reason": one.reason,
+    }
+    return {**facts, "headers": one.headers, "body": b64encode(one.body).decode()} if in_full else facts

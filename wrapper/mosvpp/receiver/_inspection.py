@@ -26,7 +26,7 @@ from mosvpp.errors import RuleError
 from mosvpp.signatures import aware
 
 from ._rows import joined, read_row
-from ._tables import deliveries, forwarding, marks, sites, work
+from ._tables import LARGEST_SEQ, deliveries, forwarding, marks, sites, work
 from .deliveries import KINDS, Filter, StoredDelivery, from_microseconds, to_microseconds
 
 __all__ = [
@@ -53,7 +53,6 @@ __all__ = [
 PAGE = 500
 READ_PAGE = 100  # with their bodies, of which each may have 256 KiB
 _ROLL_UP_PAGE = 20_000  # a few hundredths of a second, in which nobody else writes to SQLite
-_LARGEST_SEQ = 2**63 - 1
 _SITES_SEEN = "sites_seen"
 _SETTLED = timedelta(minutes=1)  # no transaction of an insertion is open for longer
 
@@ -107,7 +106,7 @@ def matching(wanted: Filter) -> list[ColumnElement[bool]]:
     if "keys" in wanted:
         conditions.append(deliveries.c.key.in_([read_key(key) for key in wanted["keys"]]))
     if "seqs" in wanted:
-        possible = [seq for seq in wanted["seqs"] if seq <= _LARGEST_SEQ]
+        possible = [seq for seq in wanted["seqs"] if seq <= LARGEST_SEQ]
         conditions.append(deliveries.c.seq.in_(possible))
     return conditions
 
@@ -209,7 +208,7 @@ def roll_up_page(connection: Connection, after: int, now: datetime) -> tuple[int
         .offset(_ROLL_UP_PAGE - 1)
         .limit(1)
     )
-    until = _LARGEST_SEQ if last is None else last
+    until = LARGEST_SEQ if last is None else last
     _roll_up(connection, seen, until, now)
     return (0, None) if last is None else (_ROLL_UP_PAGE, last)
 

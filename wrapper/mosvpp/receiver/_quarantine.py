@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
@@ -19,12 +19,13 @@ from sqlalchemy import Connection, delete, func, insert, select
 from mosvpp.store import Pending
 
 from ._storing import row_of, store_rows
-from ._tables import quarantine
+from ._tables import LARGEST_SEQ, quarantine
 from .deliveries import Kind, NewDelivery, from_microseconds, to_microseconds
 
-__all__ = ["RING_SIZE", "Quarantined", "Ring", "kept", "release"]
+__all__ = ["RING_SIZE", "Quarantined", "Ring", "in_pages", "kept", "numbers", "release"]
 
 RING_SIZE = 1000
+PAGE = 100  # with their bodies, of which each may have 256 KiB
 _WAITING_BYTES = 16 * 1024 * 1024
 _OVERHEAD = 1024  # of each, beside its body
 
@@ -105,11 +106,21 @@ def _keep(connection: Connection, stranger: Quarantined, size: int) -> None:
     connection.execute(delete(quarantine).where(quarantine.c.seq <= newest - size))
 
 
-def kept(connection: Connection, seqs: Sequence[int] | None = None) -> list[Quarantined]:
-    """Those in the ring, or some of them, oldest first."""
-    found = select(quarantine).order_by(quarantine.c.seq)
-    if seqs is not None:
-        found = found.where(quarantine.c.seq.in_(seqs))
+def numbers(connection: Connection) -> list[int]:
+    """Of those in the ring."""
+    return list(connection.scalars(select(quarantine.c.seq)))
+
+
+def in_pages(seqs: Iterable[int]) -> Iterator[list[int]]:
+    """Numbers in order, each once, without those that no row can have."""
+    ordered = sorted({seq for seq in seqs if seq <= LARGEST_SEQ})
+    for start in range(0, len(ordered), PAGE):
+        yield ordered[start : start + PAGE]
+
+
+def kept(connection: Connection, seqs: Sequence[int]) -> list[Quarantined]:
+    """Those of a page that are in the ring, oldest first."""
+    found = select(quarantine).where(quarantine.c.seq.in_(seqs)).order_by(quarantine.c.seq)
     return [
         Quarantined(
             seq=row.seq,
@@ -125,7 +136,7 @@ def kept(connection: Connection, seqs: Sequence[int] | None = None) -> list[Quar
 
 
 def release(connection: Connection, seqs: Sequence[int]) -> int:
-    """Move some into the inbox, with the time at which they arrived."""
+    """Move a page of them into the inbox, with the time at which they arrived; how many."""
     freed = kept(connection, seqs)
     if freed:
         arrived = [

@@ -20,11 +20,24 @@ from sqlalchemy import (
     Table,
     Text,
     event,
+    text,
 )
 
 from mosvpp.store import Schema
 
-__all__ = ["ORDERING_INDEX", "SCHEMA", "deliveries", "forwarding", "marks", "quarantine", "sites", "work"]
+__all__ = [
+    "LARGEST_SEQ",
+    "ORDERING_INDEX",
+    "SCHEMA",
+    "deliveries",
+    "forwarding",
+    "marks",
+    "quarantine",
+    "sites",
+    "work",
+]
+
+LARGEST_SEQ = 2**63 - 1
 
 _tables = MetaData()
 _Seq = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts by itself in SQLite
@@ -100,6 +113,8 @@ quarantine = Table(
     Column("delivery_id", LargeBinary),
     Column("headers", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    # A person releases by number, and all may be gone: without this the next stranger gets a number again.
+    sqlite_autoincrement=True,
 )
 
 # How far a stream has been filled from here. Everything up to `seq` is in the stream; what comes after it
@@ -131,4 +146,12 @@ def _add_forwarding(connection: Connection) -> None:
     forwarding.create(connection)
 
 
-SCHEMA = Schema("inbox", _tables, migrations=(_add_forwarding,))
+def _number_strangers_once(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("ALTER TABLE mosvpp_quarantine RENAME TO mosvpp_quarantine_before"))
+        quarantine.create(connection)
+        connection.execute(text("INSERT INTO mosvpp_quarantine SELECT * FROM mosvpp_quarantine_before"))
+        connection.execute(text("DROP TABLE mosvpp_quarantine_before"))
+
+
+SCHEMA = Schema("inbox", _tables, migrations=(_add_forwarding, _number_strangers_once))

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -285,12 +285,16 @@ class Inbox(ABC):
         """Keep a delivery whose sender was not recognised, as one of the latest; nobody waits for it."""
 
     @abstractmethod
-    def quarantined(self) -> list[Quarantined]:
-        """What is in the quarantine, oldest first."""
+    def quarantined(self, seqs: Iterable[int] | None = None) -> Iterator[Quarantined]:
+        """What is in the quarantine, or some of it, oldest first; as it is read, page by page."""
 
     @abstractmethod
-    def release(self, seqs: Sequence[int]) -> int:
-        """Take deliveries that you know to be genuine from the quarantine into the inbox; how many."""
+    def release(self, seqs: Iterable[int]) -> int:
+        """Take deliveries that you know to be genuine from the quarantine into the inbox; how many.
+
+        Many go in several transactions, the oldest first: where one fails, what it held and what comes after
+        it stay in the quarantine. Raises `StoreError`.
+        """
 
     def now(self) -> datetime:
         """The present, by the clock of this inbox."""

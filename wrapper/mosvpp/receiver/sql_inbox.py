@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar, Unpack, cast
@@ -360,15 +360,21 @@ class SqlInbox(Inbox):
         with contextlib.suppress(StoreError):  # strangers wait for nothing, and are told nothing
             self._ring.add(stranger, self._do)
 
-    def quarantined(self) -> list[Quarantined]:  # noqa: D102
+    def quarantined(self, seqs: Iterable[int] | None = None) -> Iterator[Quarantined]:  # noqa: D102
         self._open_lanes()
-        with self._database.read() as connection:
-            return _quarantine.kept(connection)
+        if seqs is None:
+            with self._database.read() as connection:
+                seqs = _quarantine.numbers(connection)
+        for page in _quarantine.in_pages(seqs):
+            with self._database.read() as connection:
+                found = _quarantine.kept(connection, page)
+            yield from found
 
-    def release(self, seqs: Sequence[int]) -> int:  # noqa: D102
-        several = list(seqs)
-        count = self._do(lambda connection: _quarantine.release(connection, several)).result()
-        self.bell.ring()
+    def release(self, seqs: Iterable[int]) -> int:  # noqa: D102
+        count = 0
+        for page in _quarantine.in_pages(seqs):
+            count += self._do(partial(_quarantine.release, seqs=page)).result()
+            self.bell.ring()
         return count
 
 
