@@ -97,7 +97,7 @@ def _no_log_outlives_its_test() -> Iterator[None]:
     """Undo what a program set up for its log: it may write to the captured output of its own test."""
 
     def loggers() -> list[logging.Logger]:
-        known = logging.root.manager.loggerDict.values()
+        known = list(logging.root.manager.loggerDict.values())  # a thread may add one meanwhile
         return [logger for logger in known if isinstance(logger, logging.Logger)]
 
     before = {logger: (logger.handlers[:], logger.propagate) for logger in loggers()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import json
 import os
@@ -281,6 +282,7 @@ class Pty:
         )
         os.close(theirs)
         self.seen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def wait_for(self, text: str) -> None:
         """Read until a text shows."""
@@ -301,7 +303,7 @@ class Pty:
     def _read(self) -> bool:
         with suppress(OSError):  # Linux says so when the other side has closed
             data = os.read(self._ours, 65536)
-            self.seen += data.decode()
+            self.seen += self._decoder.decode(data)  # a character may come in two parts
             return bool(data)
         return False
 

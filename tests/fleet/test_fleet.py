@@ -118,7 +118,7 @@ async def test_what_a_request_comes_to(
 ) -> None:
     slot, (bad, good) = an_event(), sites(2)
     gateway.acts[bad] = [act]
-    counts = await execute(book, server, plan_of([bad, good], slot), timeout=0.5)
+    counts = await execute(book, server, plan_of([bad, good], slot), timeout=3 if act == "hang" else 30)
     assert counts == {verdict: 1, "accepted": 1}
     assert state_of(book, bad, slot) is state
     assert len(gateway.of(bad)) == (3 if act == "busy" else 1)
@@ -131,7 +131,7 @@ async def test_nothing_that_may_have_been_received_is_sent_again(
     for index, act in enumerate(["unclear", "broken", "drop", "hang", "reject", "refuse"]):
         gateway.acts[wanted[index]] = [act]
     plan = plan_of(wanted, slot)
-    await execute(book, server, plan, timeout=0.5)
+    await execute(book, server, plan, timeout=3)
     before = list(gateway.received)
     assert await execute(book, server, plan) == {}
     assert await execute(book, server, plan_of(wanted, slot)) == {}
@@ -380,7 +380,7 @@ async def test_a_stop_gets_through_although_half_of_the_sites_fail(
     failures = ["drop", "broken", "unclear", "busy", "refuse", "reject", "hang", "moved", "drop", "broken"]
     for site, act in zip(wanted[::2], failures, strict=True):
         gateway.acts[site] = [act, act, "accept"]
-    async with make_fleet(book, server, timeout=0.5) as fleet:
+    async with make_fleet(book, server, timeout=3) as fleet:
         stopping = await fleet.stop()
     assert stopping.is_complete
     assert (stopping.stopped, stopping.requests) == (20, 40)
@@ -396,7 +396,7 @@ async def test_a_stop_lists_what_it_could_not_confirm(
     await execute(book, server, plan_of(wanted, slot))
     gateway.acts[wanted[1]] = ["broken"]
     async with make_fleet(book, server) as fleet:
-        stopping = await fleet.stop(until=datetime.now(UTC) + timedelta(seconds=1))
+        stopping = await fleet.stop(until=datetime.now(UTC) + timedelta(seconds=5))
     assert stopping.not_confirmed == ((wanted[1], slot.event_id),)
     assert len(gateway.of(wanted[1])) >= 3
     assert state_of(book, wanted[1], slot) is State.UNKNOWN

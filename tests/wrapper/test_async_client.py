@@ -48,7 +48,7 @@ def test_a_cancelled_call_ends_at_once_and_leaves_the_client_usable(backend: str
     async def main() -> None:
         async with client_of(server) as client:
             for _ in range(2):
-                with anyio.move_on_after(0.5) as scope:
+                with anyio.move_on_after(2) as scope:
                     await client.submit_dispatch(SITE, slot(), mode="test")
                 assert scope.cancelled_caught
             receipt = await client.submit_dispatch(SITE, slot(), mode="test")

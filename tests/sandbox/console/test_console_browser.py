@@ -16,17 +16,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from browsing import DESK, PHONE, TOO_WIDE, Watched, violations
+from browsing import DESK, PHONE, TOO_WIDE, UNTIL_MS, Watched, violations
 from mosvpp import Client, RetryPolicy, discharge, kW
 from mosvpp.errors import MosVPPError
 from mosvpp_sandbox import Fault, ManualClock, RunningClock, Sandbox
-from receiving import PATIENCE_S, Receiver
+from receiving import Receiver
 
 NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 SCREENSHOTS = Path(__file__).resolve().parents[3] / "console-screenshots"
 MINUTE = timedelta(minutes=1)
-UNTIL_MS = PATIENCE_S * 1000
-expect.set_options(timeout=UNTIL_MS)
 
 
 @pytest.fixture
