@@ -242,3 +242,21 @@ def test_a_reader_that_goes_away_changes_nothing(
     os.close(writing)
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (Exit.OK, "")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_what_was_sent_is_told_though_stdout_is_full(
+    start: Run, vpp: Sandbox, site: str, form: list[str]
+) -> None:
+    """Else nobody could cancel it, and the code would say that it was rejected."""
+    sending = ("dispatch", site, "--type", "discharge", "--power", "5 kW", "--priority", 50)
+    when = ("--start", "now", "--duration", "1h")
+    before = [event["event_id"] for event in vpp.control.events()]
+    with Path("/dev/full").open("w") as full:
+        process = start(*sending, *when, "--base-url", vpp.url, *form, stdout=full)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == Exit.OK
+    (sent,) = [event["event_id"] for event in vpp.control.events() if event["event_id"] not in before]
+    assert "No space left on device" in err
+    assert sent in err
+    assert "Traceback" not in err

@@ -80,6 +80,14 @@ def test_a_plan_shows_what_would_be_sent(run: Run) -> None:
         assert words in ran.out
 
 
+def test_a_plan_that_begins_now_is_told_to_begin_later(run: Run) -> None:
+    when = ("--start", "now", "--duration", "1h")
+    ran = run("fleet", "plan", "--sites", "sites.txt", *EVENT, *when, "--power", "5kW", "--save", "plan.json")
+    assert ran.code == Exit.NOT_SENT
+    assert "give a start some minutes ahead" in ran.words
+    assert not Path("plan.json").exists()
+
+
 def test_it_tells_the_same_to_programs_and_keeps_the_plan(run: Run, planned: Callable[..., str]) -> None:
     made = planned("--event-id", EVENT_ID)
     kept = json.loads(Path("plan.json").read_text("utf-8"))

@@ -342,6 +342,21 @@ def test_long_work_shows_how_far_it_is_where_somebody_watches(terminal: Any, inb
 # The quarantine
 
 
+def test_who_is_released_twice_is_there_once_and_it_is_told(run: Run, inbox: SqlInbox) -> None:
+    for _ in range(3):
+        inbox.quarantine("data_push", push_body(7), {}, reason="wrong_secret", delivery_id=None)
+    inbox.check().result(PATIENCE_S)
+    told = run("inbox", "quarantine", "--release-all").out
+    assert told == "1 taken into the inbox. 2 more it had already, or another release took them.\n"
+    assert [found.body for found in inbox.find()][3:] == [push_body(7)]
+
+
+def test_an_inbox_in_memory_has_nothing_to_show(run: Run) -> None:
+    ran = run("inbox", "list", "--store", "sqlite://")
+    assert ran.code == Exit.NOT_SENT
+    assert "is a store in memory" in ran.words
+
+
 def test_the_quarantine_is_listed_shown_and_released(run: Run, inbox: SqlInbox) -> None:
     for number in (7, 8):
         inbox.quarantine("data_push", push_body(number), {}, reason="wrong_secret", delivery_id=None)
@@ -357,6 +372,9 @@ def test_the_quarantine_is_listed_shown_and_released(run: Run, inbox: SqlInbox) 
     assert (base64.b64decode(shown["body"]), shown["headers"]) == (push_body(8), {})
     assert '"molecule_id": "fecd0001c031e7e8"' in run("inbox", "quarantine", 2).words
     assert f"not in the quarantine: 3, {2**70}" in run("inbox", "quarantine", 3, 2, 2**70).words
+    assert f"not in the quarantine: -{2**70}" in run("inbox", "quarantine", "--", -(2**70)).words
+    for both in ([1, "--release-all"], [1, "--release", "--release-all"]):
+        assert "--release-all by itself" in run("inbox", "quarantine", *both).words
     assert run("inbox", "quarantine", "--release").code == Exit.NOT_SENT
     assert run("inbox", "quarantine", 1, "--release").out == "1 taken into the inbox.\n"
     assert run("inbox", "quarantine", "--release-all", "--json").json["released"] == 1

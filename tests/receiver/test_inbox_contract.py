@@ -12,9 +12,10 @@ from deliveries import BEGINNING, SITE, InboxFactory, new, push_body, report_bod
 from manual_clock import START, ManualClock
 from mosvpp import DataPush, ExecutionReport
 from mosvpp.errors import RuleError, StoreError
-from mosvpp.receiver import Inbox, Silence, SqlInbox
+from mosvpp.receiver import Inbox, Silence, SqlInbox, _quarantine
 from mosvpp.receiver._queue import Claim, Verdict
 from mosvpp.receiver.deliveries import Kind, StoredDelivery
+from receiving import wait_until
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -545,6 +546,33 @@ def test_strangers_are_kept_again_once_the_store_is_back(inbox: SqlInbox) -> Non
     stranger(3)
     claim(inbox)
     assert [one.body for one in inbox.quarantined()] == [push_body(number) for number in (1, 2, 3)]
+
+
+def test_strangers_that_cannot_be_written_are_told_of_once_and_wait(
+    inbox: SqlInbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("no space", reason="full")
+
+    def stranger(number: int) -> None:
+        inbox.quarantine("data_push", push_body(number), {}, reason="wrong_secret", delivery_id=None)
+        fetching = inbox._ring._fetching
+        assert fetching is not None
+        wait_until(lambda: fetching.is_done)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_quarantine, "_keep", full)
+        for number in (1, 2):
+            stranger(number)
+            wait_until(lambda: inbox._ring._waiting_bytes > 0)  # its thread puts them back a moment later
+    assert [record.message for record in caplog.records] == [
+        "what unrecognised senders sent could not be kept aside: no space"
+    ]
+    assert (list(inbox.quarantined()), inbox.counters.quarantined) == ([], 0)
+    stranger(3)
+    claim(inbox)
+    assert [one.body for one in inbox.quarantined()] == [push_body(number) for number in (1, 2, 3)]
+    assert inbox.counters.quarantined == 3
 
 
 # Registering

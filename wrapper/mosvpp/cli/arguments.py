@@ -20,6 +20,7 @@ __all__ = [
     "COMMAND_LINE",
     "Secret",
     "naming",
+    "on_disk",
     "read_device_command",
     "read_duration",
     "read_file",
@@ -33,6 +34,18 @@ COMMAND_LINE = "command line"
 _POWER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\W\d]*)\s*", re.ASCII)
 _DURATION = re.compile(r"(?:(\d+)\s*d)?\s*(?:(\d+)\s*h)?\s*(?:(\d+)\s*m(?:in)?)?\s*(?:(\d+)\s*s)?", re.ASCII)
 _COMMAND = re.compile(r"(.+):(charge|discharge|shed|on|off|restore)(?::(.*))?", re.DOTALL)
+
+
+def on_disk(url: str) -> str:
+    """The URL of a store, if it is not one in memory. Raises `RuleError`.
+
+    Of what was acknowledged or sent nothing would be left at the end of the command.
+    """
+    kind, _, place = url.partition("://")
+    if kind.partition("+")[0] == "sqlite" and place.partition("?")[0] in ("", "/", "/:memory:"):
+        msg = f"{url} is a store in memory, gone when the program ends: name a file, as in sqlite:///name.db"
+        raise RuleError(msg, path="--store", rule="durable")
+    return url
 
 
 @contextmanager

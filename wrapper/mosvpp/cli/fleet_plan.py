@@ -145,6 +145,9 @@ def plan(
         event_type, usual, start, end, duration, tz, fold, priority, event_id, mandatory=mandatory
     )
     wanted = _assigned(lines, slot, has_usual=power is not None)
+    if start.strip() == "now":
+        msg = "a plan is looked at before it is sent: give a start some minutes ahead, as a time"
+        raise RuleError(msg, path="--start", rule="future")
     url = required(store)
     with (
         opened_journal(url, must_exist=False) as journal,

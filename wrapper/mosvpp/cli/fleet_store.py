@@ -11,7 +11,7 @@ import typer
 
 from mosvpp.errors import RuleError
 
-from .arguments import naming
+from .arguments import naming, on_disk
 
 if TYPE_CHECKING:
     from mosvpp.fleet import DeviceRegistry, Fleet, Journal
@@ -61,7 +61,7 @@ def required(url: str | None) -> str:
     if not url:
         msg = f"say which store: --store sqlite:///fleet.db, or the variable {STORE_VARIABLE}"
         raise RuleError(msg, path="--store", rule="required")
-    return url
+    return on_disk(url)
 
 
 def insist_on_file(url: str) -> None:

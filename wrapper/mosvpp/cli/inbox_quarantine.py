@@ -44,6 +44,9 @@ def quarantine(
     if release and not numbers:
         msg = "say which: mosvpp inbox quarantine 17 18 --release, or --release-all"
         raise RuleError(msg, path="NUMBER", rule="required")
+    if release_all and (numbers or release):
+        msg = "give numbers with --release, or --release-all by itself"
+        raise RuleError(msg, path="--release-all", rule="exclusive")
     with opened(store) as inbox:
         chosen = [_facts(one, in_full=in_full) for one in inbox.quarantined(numbers or None)]
         missing = sorted(set(numbers or ()) - {one["number"] for one in chosen})
@@ -53,7 +56,11 @@ def quarantine(
         released = 0
         if release or release_all:
             released = inbox.release(one["number"] for one in chosen)
-            terminal.show(f"{released:,} taken into the inbox.")
+            again = len(chosen) - released
+            terminal.show(
+                f"{released:,} taken into the inbox."
+                + (f" {again:,} more it had already, or another release took them." if again else "")
+            )
         elif not chosen:
             terminal.show("The quarantine is empty.")
         elif in_full:

@@ -13,7 +13,7 @@ import typer
 
 from mosvpp.errors import RuleError
 
-from .arguments import naming, read_duration, read_time
+from .arguments import naming, on_disk, read_duration, read_time
 
 if TYPE_CHECKING:
     from mosvpp.receiver import Filter, SqlInbox
@@ -122,7 +122,7 @@ def required(url: str | None) -> str:
     if not url:
         msg = f"say which store: --store sqlite:///inbox.db, or the variable {STORE_VARIABLE}"
         raise RuleError(msg, path="--store", rule="required")
-    return url
+    return on_disk(url)
 
 
 def insist_on_file(url: str) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from mosvpp.errors import RuleError
 
+from .arguments import on_disk
 from .exits import Exit
 from .inbox_store import Store
 from .terminal import Terminal, plain
@@ -116,7 +117,7 @@ def receive(
             metavar="N",
             min=0,
             help="Keep the latest N deliveries of unrecognised senders aside, in case the secret here is"
-            " wrong; see `mosvpp inbox quarantine`. 0: none.",
+            " wrong; see `mosvpp inbox quarantine`. Their bodies are read then. 0: none.",
             rich_help_panel=_SENDER,
         ),
     ] = 0,
@@ -221,12 +222,13 @@ def receive(
         "metrics": _has_metrics(wanted=metrics),
         "id_header": senders.id_header,
     }
-    with naming(allowed="--allow", trusted_proxies="--trusted-proxy", url="--store"):
+    names = {"allowed": "--allow", "trusted_proxies": "--trusted-proxy", "url": "--store"}
+    with naming(**names, quarantine_size="--quarantine"):
         inbox = SqlInbox(url, quarantine_size=max(quarantine, 1))
         app = asgi(inbox, verifier=senders.verifier, **given)
     header_deadline_s = _header_deadline_s(header_deadline)
+    insist_on_free_port(host, port)
     where = Listening(host, port or free_port(host), concurrency, backlog, header_deadline_s)
-    insist_on_free_port(where.host, where.port)
     with logged_to_stderr(log_format.value, log_level.value), inbox:
         inbox.check().result(10)
         asyncio.run(
@@ -246,7 +248,7 @@ def _insist_on_store(store: str | None) -> str:
     if not store:
         msg = "say where to store: --store sqlite:///inbox.db, or the variable MOSVPP_STORE"
         raise RuleError(msg, path="--store", rule="required")
-    return store
+    return on_disk(store)
 
 
 def _header_deadline_s(text: str) -> float:

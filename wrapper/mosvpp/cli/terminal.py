@@ -42,13 +42,19 @@ class Terminal:
         self.as_json = as_json
         self._help = f"`mosvpp {command} --help`" if command else "`mosvpp --help`"
         self.warnings: list[str] = []
+        self._is_stdout_lost = False
 
     def show(self, *parts: RenderableType, style: str = "") -> None:
         """Print a part of the result: a sentence or a table."""
         if not self.as_json:
-            console = _console(sys.stdout)
             for part in parts:
-                console.print(part, style=style or None, soft_wrap=isinstance(part, str) and "\n" not in part)
+                how: dict[str, Any] = {"style": style or None}
+                how["soft_wrap"] = isinstance(part, str) and "\n" not in part
+                try:
+                    _console(sys.stderr if self._is_stdout_lost else sys.stdout).print(part, **how)
+                except OSError as error:
+                    self._lose_stdout(error)
+                    _console(sys.stderr).print(part, **how)
 
     def warn(self, text: str) -> None:
         """Print a remark, or keep it for the object."""
@@ -128,6 +134,19 @@ class Terminal:
             print(text, flush=True)  # noqa: T201  the object is what --json is for
         except BrokenPipeError:
             _close_quietly(sys.stdout)
+        except OSError as error:
+            self._lose_stdout(error)
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+    def _lose_stdout(self, error: OSError) -> None:
+        """Go on with stderr: what was sent stays sent, and whoever sent it needs its ids."""
+        if self._is_stdout_lost:
+            raise error
+        self._is_stdout_lost = True
+        _close_quietly(sys.stdout)
+        why = plain(error.strerror or error)
+        told = f"warning: standard output cannot be written ({why}); here it is:"
+        _console(sys.stderr).print(told, style="yellow", soft_wrap=True)
 
     def _explain(self, error: MosVPPError, code: Exit) -> None:
         facts = described(error)

@@ -106,7 +106,7 @@ def matching(wanted: Filter) -> list[ColumnElement[bool]]:
     if "keys" in wanted:
         conditions.append(deliveries.c.key.in_([read_key(key) for key in wanted["keys"]]))
     if "seqs" in wanted:
-        possible = [seq for seq in wanted["seqs"] if seq <= LARGEST_SEQ]
+        possible = [seq for seq in wanted["seqs"] if 0 < seq <= LARGEST_SEQ]
         conditions.append(deliveries.c.seq.in_(possible))
     return conditions
 

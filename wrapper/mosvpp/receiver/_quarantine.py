@@ -16,15 +16,17 @@ from typing import TypeAlias
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
+from mosvpp.errors import StoreError
 from mosvpp.store import Pending
 
 from ._storing import row_of, store_rows
 from ._tables import LARGEST_SEQ, quarantine
 from .deliveries import Kind, NewDelivery, from_microseconds, to_microseconds
 
-__all__ = ["RING_SIZE", "Quarantined", "Ring", "in_pages", "kept", "numbers", "release"]
+__all__ = ["LARGEST_RING", "RING_SIZE", "Quarantined", "Ring", "in_pages", "kept", "numbers", "release"]
 
 RING_SIZE = 1000
+LARGEST_RING = 10_000_000
 PAGE = 100  # with their bodies, of which each may have 256 KiB
 _WAITING_BYTES = 16 * 1024 * 1024
 _OVERHEAD = 1024  # of each, beside its body
@@ -52,28 +54,34 @@ class Ring:
     """The latest `size` deliveries. Those on their way to the store share one task, however many they are.
 
     So strangers keep nobody else out of the queue of the store, and their memory is bounded: where they come
-    faster than they can be written, the latest are.
+    faster than they can be written, the latest are. Where the store is away or full, they wait for the next.
+    `on_written` learns of each attempt: how many, and why it failed, if it did.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, on_written: Callable[[int, BaseException | None], None]) -> None:
         self.size: int = size
+        self._on_written = on_written
         self._lock = threading.Lock()
         self._waiting: deque[Quarantined] = deque()
         self._waiting_bytes = 0
         self._fetching: Pending[None] | None = None
 
-    def add(self, stranger: Quarantined, submit: Callable[[_Work], Pending[None]]) -> None:
-        """Keep one; `submit` gives work to the store. Raises what that raises."""
+    def add(self, stranger: Quarantined, submit: Callable[..., Pending[None]]) -> None:
+        """Keep one; `submit` gives work to the store, as `GroupCommit` does. Raises what that raises."""
         with self._lock:
             is_fetched = bool(self._waiting) and self._fetching is not None and not self._fetching.is_done
             self._waiting.append(stranger)
             self._waiting_bytes += _weight(stranger)
-            while len(self._waiting) > self.size or self._waiting_bytes > _WAITING_BYTES:
-                self._waiting_bytes -= _weight(self._waiting.popleft())
+            self._drop_the_oldest()
             if not is_fetched:
-                self._fetching = submit(self._work())
+                work, then = self._work()
+                self._fetching = submit(work, then=then)
 
-    def _work(self) -> _Work:
+    def _drop_the_oldest(self) -> None:
+        while len(self._waiting) > self.size or self._waiting_bytes > _WAITING_BYTES:
+            self._waiting_bytes -= _weight(self._waiting.popleft())
+
+    def _work(self) -> tuple[_Work, Callable[[BaseException | None], None]]:
         taken: list[Quarantined] = []  # work may be done twice
 
         def keep(connection: Connection) -> None:
@@ -84,7 +92,15 @@ class Ring:
             for stranger in taken:
                 _keep(connection, stranger, self.size)
 
-        return keep
+        def written(error: BaseException | None) -> None:
+            if isinstance(error, StoreError) and error.reason != "failed":  # else one of them may be to blame
+                with self._lock:
+                    self._waiting.extendleft(reversed(taken))
+                    self._waiting_bytes += sum(map(_weight, taken))
+                    self._drop_the_oldest()
+            self._on_written(len(taken), error)
+
+        return keep, written
 
 
 def _weight(stranger: Quarantined) -> int:
@@ -113,7 +129,7 @@ def numbers(connection: Connection) -> list[int]:
 
 def in_pages(seqs: Iterable[int]) -> Iterator[list[int]]:
     """Numbers in order, each once, without those that no row can have."""
-    ordered = sorted({seq for seq in seqs if seq <= LARGEST_SEQ})
+    ordered = sorted({seq for seq in seqs if 0 < seq <= LARGEST_SEQ})
     for start in range(0, len(ordered), PAGE):
         yield ordered[start : start + PAGE]
 
@@ -136,8 +152,8 @@ def kept(connection: Connection, seqs: Sequence[int]) -> list[Quarantined]:
 
 
 def release(connection: Connection, seqs: Sequence[int]) -> int:
-    """Move a page of them into the inbox, with the time at which they arrived; how many."""
-    freed = kept(connection, seqs)
+    """Move a page of them into the inbox, with the time at which they arrived; how many it did not have."""
+    freed, were_new = kept(connection, seqs), list[bool]()
     if freed:
         arrived = [
             NewDelivery(
@@ -149,6 +165,6 @@ def release(connection: Connection, seqs: Sequence[int]) -> int:
             )
             for one in freed
         ]
-        store_rows(connection, [row_of(one) for one in arrived], keep_order=True)
+        were_new = store_rows(connection, [row_of(one) for one in arrived], keep_order=True)
         connection.execute(delete(quarantine).where(quarantine.c.seq.in_([one.seq for one in freed])))
-    return len(freed)
+    return sum(were_new)

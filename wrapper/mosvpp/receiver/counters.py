@@ -49,7 +49,7 @@ class Counters:
             self.duplicates += duplicates
             self.batches[bisect_left(BATCH_SIZES, size)] += 1
 
-    def count_quarantined(self) -> None:
-        """Count a delivery that was kept aside."""
+    def count_quarantined(self, count: int) -> None:
+        """Count deliveries that were kept aside."""
         with self._lock:
-            self.quarantined += 1
+            self.quarantined += count

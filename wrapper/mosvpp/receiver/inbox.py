@@ -290,7 +290,7 @@ class Inbox(ABC):
 
     @abstractmethod
     def release(self, seqs: Iterable[int]) -> int:
-        """Take deliveries that you know to be genuine from the quarantine into the inbox; how many.
+        """Take deliveries that you know to be genuine from the quarantine; how many the inbox did not have.
 
         Many go in several transactions, the oldest first: where one fails, what it held and what comes after
         it stay in the quarantine. Raises `StoreError`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import weakref
@@ -21,7 +22,7 @@ from mosvpp.store import Database, GroupCommit, Line, Pending
 
 from . import _inspection, _interchange, _quarantine, _queue
 from ._inspection import Backlog, Silence, Site
-from ._quarantine import Quarantined
+from ._quarantine import LARGEST_RING, Quarantined
 from ._queue import Claim, Verdict
 from ._storing import Row, row_of, store_rows
 from ._tables import ORDERING_INDEX, SCHEMA, marks
@@ -29,6 +30,8 @@ from .deliveries import Filter, Kind, NewDelivery, StoredDelivery
 from .inbox import Inbox, OnProgress
 
 __all__ = ["DEDUPLICATED_FOR", "MemoryInbox", "SqlInbox"]
+
+_log = logging.getLogger("mosvpp.receiver")
 
 R = TypeVar("R")
 
@@ -79,7 +82,7 @@ def _forget_lanes() -> None:
         inbox._lanes = None  # noqa: SLF001
         inbox._database.forget()  # noqa: SLF001
         inbox._opening = threading.Lock()  # noqa: SLF001
-        inbox._ring = _quarantine.Ring(inbox._ring.size)  # noqa: SLF001
+        inbox._ring = _quarantine.Ring(inbox._ring.size, inbox._noted_strangers)  # noqa: SLF001
 
 
 if hasattr(os, "register_at_fork"):
@@ -110,9 +113,10 @@ class SqlInbox(Inbox):
         quarantine_size: int = _quarantine.RING_SIZE,
     ) -> None:
         super().__init__(on_drift=on_drift, statuses=statuses, clock=clock, tracer=tracer)
-        if quarantine_size < 1:
-            raise RuleError("quarantine_size is at least 1", path="quarantine_size", rule="minimum")
-        self._ring = _quarantine.Ring(quarantine_size)
+        if not 1 <= quarantine_size <= LARGEST_RING:
+            msg = f"quarantine_size is from 1 to {LARGEST_RING:,}"
+            raise RuleError(msg, path="quarantine_size", rule="range")
+        self._ring = _quarantine.Ring(quarantine_size, self._noted_strangers)
         self._database = Database(url, SCHEMA)
         self._opening = threading.Lock()
         self._lanes: _Lanes | None = None
@@ -356,9 +360,21 @@ class SqlInbox(Inbox):
             body=body,
             delivery_id=delivery_id,
         )
-        self.counters.count_quarantined()
         with contextlib.suppress(StoreError):  # strangers wait for nothing, and are told nothing
-            self._ring.add(stranger, self._do)
+            self._ring.add(stranger, self._open_lanes().working.submit)
+
+    def _noted_strangers(self, count: int, error: BaseException | None) -> None:
+        if error is None:
+            self.counters.count_quarantined(count)
+            return
+        passed_over = self.complaints.due(f"not_quarantined {error}")
+        if passed_over is not None:
+            _log.error(
+                "what unrecognised senders sent could not be kept aside: %s%s",
+                error,
+                f"; {passed_over:,} more since the last line like this" if passed_over else "",
+                extra={"reason": "not_quarantined", "count": passed_over + 1},
+            )
 
     def quarantined(self, seqs: Iterable[int] | None = None) -> Iterator[Quarantined]:  # noqa: D102
         self._open_lanes()

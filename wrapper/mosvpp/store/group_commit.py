@@ -28,11 +28,14 @@ _LONGEST_PATIENCE_S = 0.005
 class Pending(Generic[R]):
     """A result that is there once its transaction is durable: `await` it in asyncio, or call `result()`."""
 
-    __slots__ = ("_error", "_event", "_future", "_value", "item", "size")
+    __slots__ = ("_error", "_event", "_future", "_then", "_value", "item", "size")
 
-    def __init__(self, item: Any = None, size: int = 0) -> None:
+    def __init__(
+        self, item: Any = None, size: int = 0, then: Callable[[BaseException | None], None] | None = None
+    ) -> None:
         self.item: Any = item
         self.size: int = size
+        self._then = then
         self._value: object = _NOTHING_YET
         self._error: BaseException | None = None
         self._event: threading.Event | None = None
@@ -72,6 +75,8 @@ class Pending(Generic[R]):
         self._value = value
         if self._event is not None:
             self._event.set()
+        if self._then is not None:
+            self._then(error)
         return self._future
 
 
@@ -108,9 +113,14 @@ class GroupCommit(Generic[T, R]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, item: T, *, size: int = 0) -> Pending[R]:
-        """Hand over an item of about `size` bytes. Raises `StoreError` when too much waits already."""
-        pending: Pending[R] = Pending(item, size)
+    def submit(
+        self, item: T, *, size: int = 0, then: Callable[[BaseException | None], None] | None = None
+    ) -> Pending[R]:
+        """Hand over an item of about `size` bytes. Raises `StoreError` when too much waits already.
+
+        `then` is for what nobody waits for: the thread that commits calls it with the error, if there is one.
+        """
+        pending: Pending[R] = Pending(item, size, then)
         with self._lock:
             if self._closed:
                 raise StoreError("the store is closed", reason="closed")
