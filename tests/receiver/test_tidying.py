@@ -93,7 +93,7 @@ def test_single_ones_are_named_by_number(inbox: SqlInbox) -> None:
 
 
 def test_the_quarantine_has_room_for_one_at_least(make_inbox: InboxFactory) -> None:
-    with pytest.raises(RuleError, match="at least 1"):
+    with pytest.raises(RuleError, match="from 1 to 10,000,000"):
         make_inbox(quarantine_size=0)
 
 
