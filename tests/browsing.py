@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from pages import browser, packed
 from receiving import PATIENCE_S
@@ -46,7 +46,7 @@ class Watched:
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("requestfailed", self._note_failure)
+        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on(
             "console",
@@ -54,11 +54,6 @@ class Watched:
                 self.complaints.append(message.text) if message.type in {"error", "warning"} else None
             ),
         )
-
-    def _note_failure(self, request: Request) -> None:
-        # What the search was still fetching when the page was left is given up, which is no failure.
-        if request.failure != "net::ERR_ABORTED" or "/workers/search" not in request.url:
-            self.complaints.append(f"failed: {request.url} ({request.failure})")
 
     def abroad(self, home: str) -> list[str]:
         """What was asked of others than the site itself."""

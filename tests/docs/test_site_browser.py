@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ from mosvpp_sandbox import Sandbox
 from pages import serve
 from pages.contents import pages
 from pages.sources import ROOT, load
+from receiving import PATIENCE_S
 
 SCREENSHOTS = ROOT / "site-screenshots"
 
@@ -58,7 +60,7 @@ def test_a_page_opens_from_a_disk_without_the_network(
     page = watched.page
     page.goto((site / name).as_uri())
     for scheme, colours in (("light", "default"), ("dark", "slate")):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         expect(page.locator("body")).to_have_attribute("data-md-color-scheme", colours)
         assert violations(page) == []
         for size, viewport in (("desk", DESK), ("phone", PHONE)):
@@ -141,7 +143,9 @@ def test_search_works_from_a_server(chromium: Browser, served: tuple[str, Sandbo
 
 def search_and_follow(page: Page) -> None:
     dialog = page.get_by_role("combobox", name="Search")
+    until = time.monotonic() + PATIENCE_S
     while not dialog.is_visible():  # the button does nothing before the script of the theme has run
+        assert time.monotonic() < until
         with suppress(TooLateError):  # nor once the dialog that opens lies above it
             page.locator(".md-search__button").click(timeout=1000)
     dialog.fill("discharge")
@@ -235,7 +239,7 @@ def test_a_dead_address_leads_back_to_the_site_wherever_it_lies(
         assert answer.status == 404
         expect(page.locator("html")).to_have_attribute("data-found", f"{folder}/")
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             assert violations(page) == []
             page.screenshot(path=screenshots / f"404.desk.{scheme}.png")
         page.get_by_role("link", name="Evidence").click()
@@ -267,7 +271,8 @@ def test_the_console_sends_to_the_sandbox(
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
     watched = Watched(context)
     page = watched.page
-    page.goto(f"{url}/operations/{operation_id}.html")
+    # The search is fetched late, and leaving the page would break that off.
+    page.goto(f"{url}/operations/{operation_id}.html", wait_until="networkidle")
     page.get_by_role("link", name="in the console").click()
     operation = page.locator(f'[id$="/{operation_id}"]')
     expect(operation.get_by_text("Python SDK").first).to_be_visible()

@@ -162,7 +162,8 @@ def test_an_error_leaves_the_outcome_unknown(reached: Any, name: str) -> None:
 def test_what_shall_be_tried_later_is_a_rejection_and_is_tried_later(reached: Any, name: str) -> None:
     played = Played(reached, Fault(name, value=60))
     assert isinstance(played.error, RejectedError)
-    assert 30 < played.error.retry_after <= 60
+    # A date has no fractions of a second, and some time has passed when it is read.
+    assert played.error.retry_after == 60 or (name.endswith("_date") and 50 < played.error.retry_after < 60)
     assert played.taken == 0
     again = Played(reached, Fault(name, value=0, times=1), retry=RetryPolicy(attempts=2))
     assert again.receipt is not None

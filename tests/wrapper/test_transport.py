@@ -19,7 +19,7 @@ import trustme
 import outgoing
 from hostile_server import Connection, HostileServer, free_port
 from manual_clock import ManualClock
-from mosvpp import RetryPolicy, Timeout, errors
+from mosvpp import RetryPolicy, Timeout, _sockets, errors
 from mosvpp.clock import SystemClock
 from mosvpp.ids import new_id
 from outgoing import KEY, NEVER, SITE, Clients, call, good_body, slot
@@ -729,8 +729,9 @@ def test_a_proxy_from_the_environment(clients: Clients, monkeypatch: pytest.Monk
 # --- many at once -------------------------------------------------------------------------------------------
 
 
-def test_one_client_serves_twenty_threads(clients: Clients) -> None:
+def test_one_client_serves_twenty_threads(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each gets its own answers."""
+    monkeypatch.setattr(_sockets, "KEEP_ALIVE_S", 60)  # a busy machine lets none grow too old
 
     def behaviour(connection: Connection) -> None:
         while request := connection.read_request():
@@ -751,4 +752,4 @@ def test_one_client_serves_twenty_threads(clients: Clients) -> None:
 
         assert list(clients.together(*[submit] * 20)) == [10] * 20
         assert len(set(server.requests)) == 200
-        assert server.connections < 60  # 20, and some more where a busy machine lets a kept one grow too old
+        assert server.connections <= 20
