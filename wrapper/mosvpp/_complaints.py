@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 
@@ -30,3 +31,14 @@ class Complaints:
                 return None
             self._quiet_until[kind] = now + _EVERY_S
             return self._passed_over.pop(kind, 0)
+
+    def log_error(
+        self, log: logging.Logger, kind: str, message: str, *, reason: str, cause: BaseException | None = None
+    ) -> None:
+        """Log an error, unless one of its kind was told lately; `cause` is shown with its traceback."""
+        passed_over = self.due(kind)
+        if passed_over is not None:
+            more = f"; {passed_over:,} more since the last line like this" if passed_over else ""
+            log.error(
+                "%s%s", message, more, extra={"reason": reason, "count": passed_over + 1}, exc_info=cause
+            )

@@ -41,8 +41,11 @@ def on_disk(url: str) -> str:
 
     Of what was acknowledged or sent nothing would be left at the end of the command.
     """
-    kind, _, place = url.partition("://")
-    if kind.partition("+")[0] == "sqlite" and place.partition("?")[0] in ("", "/", "/:memory:"):
+    from mosvpp.store import is_in_memory
+
+    with naming("--store"):
+        in_memory = is_in_memory(url)
+    if in_memory:
         msg = f"{url} is a store in memory, gone when the program ends: name a file, as in sqlite:///name.db"
         raise RuleError(msg, path="--store", rule="durable")
     return url

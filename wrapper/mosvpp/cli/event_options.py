@@ -16,6 +16,7 @@ __all__ = [
     "EventId",
     "EventType",
     "Fold",
+    "LaterStart",
     "Mandatory",
     "Mode",
     "ModeOption",
@@ -58,6 +59,15 @@ Start: TypeAlias = Annotated[
         "--start",
         metavar="TIME",
         help="now, 2026-11-23T18:00:00Z, 2026-11-23T19:00+01:00, or local time with --tz.",
+        rich_help_panel=_EVENT,
+    ),
+]
+LaterStart: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--start",
+        metavar="TIME",
+        help="2026-11-23T18:00:00Z, 2026-11-23T19:00+01:00, or local time with --tz; some minutes ahead.",
         rich_help_panel=_EVENT,
     ),
 ]

@@ -18,12 +18,12 @@ from .event_options import (
     EventId,
     EventType,
     Fold,
+    LaterStart,
     Mandatory,
     Mode,
     ModeOption,
     PowerText,
     Priority,
-    Start,
     Type,
     Zone,
     read_slot,
@@ -45,7 +45,7 @@ _CHECKS = "Checks"
 def plan(
     sites: SitesFile,
     event_type: Type,
-    start: Start,
+    start: LaterStart,
     priority: Priority,
     power: PowerText = None,
     end: End = None,
@@ -137,6 +137,9 @@ def plan(
     if live and mode is not Mode.LIVE:
         msg = "--live is for what moves real devices, and this is a test: add --mode live, or leave it out"
         raise RuleError(msg, path="--live", rule="arming", evidence=("dispatch.mode",))
+    if start.strip() == "now":
+        msg = "a plan is looked at before it is sent: give a start some minutes ahead, as a time"
+        raise RuleError(msg, path="--start", rule="future")
     lines = read_sites(sites)
     if power is not None and all(line.power is not None for line in lines):
         terminal.warn("--power counts nowhere: the file has a power for each site")
@@ -145,9 +148,6 @@ def plan(
         event_type, usual, start, end, duration, tz, fold, priority, event_id, mandatory=mandatory
     )
     wanted = _assigned(lines, slot, has_usual=power is not None)
-    if start.strip() == "now":
-        msg = "a plan is looked at before it is sent: give a start some minutes ahead, as a time"
-        raise RuleError(msg, path="--start", rule="future")
     url = required(store)
     with (
         opened_journal(url, must_exist=False) as journal,

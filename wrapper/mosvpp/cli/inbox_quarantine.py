@@ -67,7 +67,7 @@ def quarantine(
             for one in inbox.quarantined(numbers):
                 terminal.show(*quarantined_details(one))
         else:
-            terminal.show(quarantine_table(inbox.quarantined()), "")
+            terminal.show(quarantine_table(chosen), "")
             terminal.show(f"{len(chosen):,} kept; each number in full: mosvpp inbox quarantine NUMBER")
     terminal.finish(Exit.OK, released=released, quarantined=chosen)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import RenderableType
@@ -99,13 +99,13 @@ def delivery_details(one: StoredDelivery) -> Iterator[RenderableType]:
     yield from _body(one.body, "purged, only the key was kept" if one.is_purged else "empty")
 
 
-def quarantine_table(kept: Iterable[Quarantined]) -> Table:
-    """Deliveries of senders that were not recognised, a line each."""
+def quarantine_table(kept: Iterable[Mapping[str, Any]]) -> Table:
+    """Deliveries of senders that were not recognised, as `--json` has them, a line each."""
     made = table("number", "arrived (UTC)", "kind", "bytes", "why")
     made.columns[0].justify = made.columns[3].justify = "right"
     for one in kept:
-        size = f"{len(one.body):,}"
-        made.add_row(str(one.seq), instant(one.received_at), _KINDS[one.kind], size, plain(one.reason))
+        arrived, size = instant(datetime.fromisoformat(one["received_at"])), f"{one['bytes']:,}"
+        made.add_row(str(one["number"]), arrived, _KINDS[one["kind"]], size, plain(one["reason"]))
     return made
 
 

@@ -12,9 +12,8 @@ import typer
 
 from mosvpp.errors import RuleError
 
-from .arguments import on_disk
 from .exits import Exit
-from .inbox_store import Store
+from .inbox_store import Store, required
 from .terminal import Terminal, plain
 
 if TYPE_CHECKING:
@@ -201,7 +200,7 @@ def receive(
     `inbox.work()` or `inbox.deliveries()` in a program of yours, or look with `mosvpp inbox`.
     """
     terminal = Terminal(as_json=as_json)
-    url = _insist_on_store(store)
+    url = required(store)
     from mosvpp.receiver import SqlInbox, asgi
 
     from .arguments import naming, read_duration
@@ -222,8 +221,12 @@ def receive(
         "metrics": _has_metrics(wanted=metrics),
         "id_header": senders.id_header,
     }
-    names = {"allowed": "--allow", "trusted_proxies": "--trusted-proxy", "url": "--store"}
-    with naming(**names, quarantine_size="--quarantine"):
+    with naming(
+        allowed="--allow",
+        trusted_proxies="--trusted-proxy",
+        url="--store",
+        quarantine_size="--quarantine",
+    ):
         inbox = SqlInbox(url, quarantine_size=max(quarantine, 1))
         app = asgi(inbox, verifier=senders.verifier, **given)
     header_deadline_s = _header_deadline_s(header_deadline)
@@ -242,13 +245,6 @@ def receive(
             )
         )
     raise typer.Exit(Exit.OK)
-
-
-def _insist_on_store(store: str | None) -> str:
-    if not store:
-        msg = "say where to store: --store sqlite:///inbox.db, or the variable MOSVPP_STORE"
-        raise RuleError(msg, path="--store", rule="required")
-    return on_disk(store)
 
 
 def _header_deadline_s(text: str) -> float:

@@ -26,7 +26,7 @@ from .deliveries import Kind, NewDelivery, from_microseconds, to_microseconds
 __all__ = ["LARGEST_RING", "RING_SIZE", "Quarantined", "Ring", "in_pages", "kept", "numbers", "release"]
 
 RING_SIZE = 1000
-LARGEST_RING = 10_000_000
+LARGEST_RING = 10_000_000  # nobody looks through more, and it fits every column of numbers
 PAGE = 100  # with their bodies, of which each may have 256 KiB
 _WAITING_BYTES = 16 * 1024 * 1024
 _OVERHEAD = 1024  # of each, beside its body
@@ -153,18 +153,19 @@ def kept(connection: Connection, seqs: Sequence[int]) -> list[Quarantined]:
 
 def release(connection: Connection, seqs: Sequence[int]) -> int:
     """Move a page of them into the inbox, with the time at which they arrived; how many it did not have."""
-    freed, were_new = kept(connection, seqs), list[bool]()
-    if freed:
-        arrived = [
-            NewDelivery(
-                kind=one.kind,
-                body=one.body,
-                headers=one.headers,
-                received_at=one.received_at,
-                delivery_id=one.delivery_id,
-            )
-            for one in freed
-        ]
-        were_new = store_rows(connection, [row_of(one) for one in arrived], keep_order=True)
-        connection.execute(delete(quarantine).where(quarantine.c.seq.in_([one.seq for one in freed])))
+    freed = kept(connection, seqs)
+    if not freed:
+        return 0
+    arrived = [
+        NewDelivery(
+            kind=one.kind,
+            body=one.body,
+            headers=one.headers,
+            received_at=one.received_at,
+            delivery_id=one.delivery_id,
+        )
+        for one in freed
+    ]
+    were_new = store_rows(connection, [row_of(one) for one in arrived], keep_order=True)
+    connection.execute(delete(quarantine).where(quarantine.c.seq.in_([one.seq for one in freed])))
     return sum(were_new)

@@ -47,29 +47,16 @@ def not_stored(inbox: Inbox, reason: str, error: BaseException | None) -> Answer
     is_known = isinstance(error, StoreError) and error.reason != "failed"
     cause = error if is_known or error is None else error.__cause__ or error
     # Where the store is away every delivery fails alike, and the log may be on the full disk.
-    passed_over = inbox.complaints.due(f"{reason} {type(cause).__name__}")
-    if passed_over is not None:
-        _log.error(
-            "a delivery could not be stored (%s)%s%s",
-            reason,
-            "" if error is None else f": {error}",
-            f"; {passed_over:,} more since the last line like this" if passed_over else "",
-            extra={"reason": reason, "count": passed_over + 1},
-            exc_info=None if is_known else error,
-        )
+    told = f"a delivery could not be stored ({reason})" + ("" if error is None else f": {error}")
+    kind = f"{reason} {type(cause).__name__}"
+    inbox.complaints.log_error(_log, kind, told, reason=reason, cause=None if is_known else error)
     return answer("store", count_as=f"store_{reason}")
 
 
 def not_checked(inbox: Inbox, fault: VerifierFault) -> Answer:
     """The answer where the verifier failed: as if the store had, because the fault is on this side."""
     cause = fault.__cause__
-    passed_over = inbox.complaints.due(f"verifier {type(cause).__name__}")
-    if passed_over is not None:
-        _log.error(
-            "the sender of a delivery could not be checked (%s)%s",
-            type(cause).__name__,
-            f"; {passed_over:,} more since the last line like this" if passed_over else "",
-            extra={"reason": "verifier", "count": passed_over + 1},
-            exc_info=cause,
-        )
+    name = type(cause).__name__
+    told = f"the sender of a delivery could not be checked ({name})"
+    inbox.complaints.log_error(_log, f"verifier {name}", told, reason="verifier", cause=cause)
     return answer("verifier", unread=True)

@@ -19,9 +19,9 @@ if find_spec("sqlalchemy") is None:
         name="sqlalchemy",
     )
 
-from .database import Database, Dialect
+from .database import Database, Dialect, is_in_memory
 from .group_commit import GroupCommit, Pending
 from .lines import Line
 from .schemas import Migration, Schema
 
-__all__ = ["Database", "Dialect", "GroupCommit", "Line", "Migration", "Pending", "Schema"]
+__all__ = ["Database", "Dialect", "GroupCommit", "Line", "Migration", "Pending", "Schema", "is_in_memory"]

@@ -57,7 +57,7 @@ class Database:
         self._engine: Engine | None = None
         self._writing: Engine | None = None
         self._at_once: Engine | None = None
-        in_memory = self._url.drivername == "sqlite" and self._url.database is None
+        in_memory = _is_in_memory(self._url)
         # All users of a database in memory share its one connection, so they take turns.
         self._turn: AbstractContextManager[Any] = RLock() if in_memory else nullcontext()
         self._in_memory = in_memory
@@ -203,6 +203,15 @@ class Database:
             raise ImportError(msg, name="psycopg") from None
         event.listen(engine, "connect", _check_durability)
         return engine
+
+
+def is_in_memory(url: str) -> bool:
+    """Whether what is stored there is gone when it is closed. Raises `RuleError` for a URL that is none."""
+    return _is_in_memory(_read_url(url))
+
+
+def _is_in_memory(url: URL) -> bool:
+    return url.drivername == "sqlite" and url.database is None
 
 
 def _read_url(url: str) -> URL:

@@ -180,7 +180,7 @@ class GroupCommit(Generic[T, R]):
                     self._settle([one])
                 return
             error = error if isinstance(error, MosVPPError) else _unexpected(error)
-            futures = [one._settle(None, error) for one in batch]  # noqa: SLF001
+            futures = [one._settle(None, error) for one in batch]  # noqa: SLF001  one thing in two classes
         _wake(futures)
 
 
