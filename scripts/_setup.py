@@ -259,7 +259,7 @@ def _start_again(python: str) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     if sys.platform != "win32":
-        os.execv(python, command)  # noqa: S606
+        os.execv(python, command)  # noqa: S606  a command of ours, no shell
     # Windows only imitates exec: the shell would go on at once and never see the exit code.
     with subprocess.Popen(command) as process:
         while True:

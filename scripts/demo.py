@@ -132,7 +132,7 @@ class Endpoint(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Hand the raw bytes to the partner, and answer."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        partner: Partner = self.server.partner  # type: ignore[attr-defined]
+        partner: Partner = self.server.partner  # type: ignore[attr-defined]  # Partner puts it there
         self.send_response(partner.receive(self.path, self.headers.items(), body))
         self.send_header("Content-Length", "0")
         self.end_headers()

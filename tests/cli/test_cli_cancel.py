@@ -63,7 +63,7 @@ def test_a_missing_file_is_refused(run: Run) -> None:
     assert "cannot be read" in run("cancel", "missing.json").err
 
 
-@pytest.mark.parametrize("value", [turn_off("1"), Device(device_id="1", device_type=10)])  # type: ignore[arg-type]
+@pytest.mark.parametrize("value", [turn_off("1"), Device(device_id="1", device_type=10)])
 def test_other_values_of_the_sdk_are_refused(run: Run, value: Any) -> None:
     Path("f.json").write_text(value.to_json())
     assert run("cancel", "f.json").code == Exit.NOT_SENT

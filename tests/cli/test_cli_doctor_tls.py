@@ -29,7 +29,7 @@ def authority() -> trustme.CA:
 
 def certificate(authority: trustme.CA, host: str = "127.0.0.1", **validity: datetime) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(host, **validity).configure_cert(context)  # type: ignore[arg-type]
+    authority.issue_cert(host, **validity).configure_cert(context)
     return context
 
 

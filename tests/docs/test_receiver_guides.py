@@ -134,7 +134,7 @@ def test_nginx_with_the_sample_passes_on_what_it_should_and_nothing_else(tmp_pat
 
 def test_the_unit_of_systemd_starts_a_receiver_that_takes_its_options() -> None:
     unit = configparser.ConfigParser(interpolation=None, strict=False)
-    unit.optionxform = str  # type: ignore[method-assign,assignment]
+    unit.optionxform = str
     unit.read_string(block(GUIDE, "ini"))
     assert list(unit) == ["DEFAULT", "Unit", "Service", "Install"]
     program, *arguments = shlex.split(unit["Service"]["ExecStart"])

@@ -96,7 +96,7 @@ def test_what_makes_no_sense_is_refused(samples: list[Sample], end: datetime, ru
         integrate(samples, START, end, gaps="zero", max_gap=MINUTE)
     assert caught.value.rule == rule
     with pytest.raises(RuleError, match="none of zero, drop, hold"):
-        integrate([], START, at(1), gaps="guess", max_gap=MINUTE)  # type: ignore[arg-type]
+        integrate([], START, at(1), gaps="guess", max_gap=MINUTE)
 
 
 MINUTES = st.lists(st.integers(-30, 150), unique=True).map(sorted)

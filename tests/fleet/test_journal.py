@@ -357,7 +357,7 @@ def test_a_person_may_settle_what_nobody_reported(make_journal: JournalFactory) 
     with pytest.raises(RuleError, match="how it is known"):
         journal.resolve(SITE, SLOT.event_id, "completed", reason=" ")
     with pytest.raises(RuleError, match="no end"):
-        journal.resolve(SITE, SLOT.event_id, "sent", reason="seen")  # type: ignore[arg-type]
+        journal.resolve(SITE, SLOT.event_id, "sent", reason="seen")
     with pytest.raises(KeyError):
         journal.resolve("nobody", SLOT.event_id, "failed", reason="seen")
     assert journal.resolve(SITE, SLOT.event_id, "completed", reason="meter").state is State.COMPLETED

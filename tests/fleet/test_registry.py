@@ -181,7 +181,7 @@ def test_a_rating_is_replaced_and_forgotten(registry: DeviceRegistry) -> None:
     registry.declare_ratings({"a": 0.1 * kW, "B": None})
     assert registry.ratings() == {"a": 0.1 * kW}
     with pytest.raises(errors.RuleError):
-        registry.declare_ratings({"c": 5})  # type: ignore[dict-item]
+        registry.declare_ratings({"c": 5})
 
 
 def test_facts_of_many_sites(registry: DeviceRegistry) -> None:

@@ -152,4 +152,4 @@ def test_a_declaration_goes_before_an_inference_and_is_never_taken_for_one() -> 
     assert "fan_speed" not in metrics
     assert not Metrics(infer=False)
     with pytest.raises(RuleError, match="is no Metric"):
-        Metrics({"power_output": "kW"})  # type: ignore[dict-item]
+        Metrics({"power_output": "kW"})

@@ -54,7 +54,7 @@ def answer(journal: Journal, site: str, **more: object) -> None:
     dispatch = journal.get(site, SLOT.event_id)
     assert dispatch is not None
     journal.begin(dispatch.number, Sent(at=START, revision=1, body=body(site))).result()
-    journal.note(Note(dispatch.number, Answered(at=START, revision=1, **more))).result()  # type: ignore[arg-type]
+    journal.note(Note(dispatch.number, Answered(at=START, revision=1, **more))).result()
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def test_the_order_does_not_matter(events: list[tuple[int, int]], data: st.DataO
 
 def test_what_cannot_be_is_refused(telemetry: Telemetry) -> None:
     with pytest.raises(RuleError, match="has no time zone"):
-        telemetry.add([(push(0)[0], datetime(2026, 1, 1))])  # noqa: DTZ001
+        telemetry.add([(push(0)[0], datetime(2026, 1, 1))])  # noqa: DTZ001  without an offset on purpose
     with pytest.raises(StoreError, match="not open"):
         Telemetry("sqlite://").count()
 

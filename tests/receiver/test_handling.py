@@ -411,7 +411,7 @@ def test_workers_go_on_when_the_store_comes_back(
 
         return call
 
-    inbox.claim = sometimes(claim)  # type: ignore[method-assign,assignment]
+    inbox.claim = sometimes(claim)
 
     @inbox.handler(DataPush, lease=timedelta(milliseconds=50), poll=timedelta(milliseconds=10))
     async def keep(push: DataPush, delivery: StoredDelivery) -> None: ...
@@ -422,8 +422,8 @@ def test_workers_go_on_when_the_store_comes_back(
             await until(lambda: states(inbox) == ["done"])
             nonlocal faults
             faults = iter([True])
-            inbox.claim = claim  # type: ignore[method-assign]
-            inbox.finish = sometimes(finish)  # type: ignore[method-assign,assignment]
+            inbox.claim = claim
+            inbox.finish = sometimes(finish)
             await asyncio.to_thread(put, inbox, push_body(1))
             await until(lambda: states(inbox) == ["done", "done"])
 
@@ -481,7 +481,7 @@ def test_leaving_a_loop_gives_back_what_was_not_done(inbox: SqlInbox) -> None:
     loop = iter(inbox.deliveries(DataPush, wait=False))
     next(loop)
     next(loop)
-    loop.close()  # type: ignore[attr-defined]  as Python does it after a break
+    loop.close()  # as Python does it after a break
     found = list(inbox.find())
     assert [one.state for one in found] == ["done", "waiting", "waiting", "waiting"]
     assert [one.attempts for one in found] == [1, 1, 0, 0]
@@ -490,13 +490,13 @@ def test_leaving_a_loop_gives_back_what_was_not_done(inbox: SqlInbox) -> None:
 
 def test_a_loop_that_always_fails_at_the_same_delivery_gets_past_it(inbox: SqlInbox) -> None:
     put(inbox, push_body(1), push_body(2))
-    rules = HandOut(attempts=2, **AGAIN_SOON)  # type: ignore[arg-type]
+    rules = HandOut(attempts=2, **AGAIN_SOON)
     for _ in range(3):
         loop = iter(inbox.deliveries(DataPush, rules, at_once=1, wait=False))
         delivery = next(loop, None)
         while delivery is not None and delivery.body != push_body(1):
             delivery = next(loop, None)
-        loop.close()  # type: ignore[attr-defined]
+        loop.close()
         time.sleep(0.01)
     assert [(one.state, one.reason) for one in inbox.find()] == [("dead", "left_early"), ("done", None)]
 
@@ -542,7 +542,7 @@ def _away(*_: object) -> None:
 def test_rules_that_make_no_sense_are_refused() -> None:
     for wrong in ({"attempts": 0}, {"at_once": 0}, {"lease": timedelta(0)}, {"ordered_by": "device_id"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            HandOut(**wrong)  # type: ignore[arg-type]
+            HandOut(**wrong)
 
 
 def test_pauses_double_up_to_the_longest() -> None:
@@ -556,7 +556,7 @@ def test_a_dead_letter_is_an_error_in_the_log(inbox: SqlInbox, caplog: pytest.Lo
     assert list(inbox.deliveries(wait=False)) == []
     (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
     assert "is with the dead letters: not_json" in record.getMessage()
-    assert record.reason == "not_json"  # type: ignore[attr-defined]
+    assert record.reason == "not_json"
 
 
 def takes_none() -> None: ...

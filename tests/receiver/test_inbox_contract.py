@@ -309,7 +309,7 @@ def test_find_goes_page_by_page_in_either_direction(inbox: SqlInbox) -> None:
 )
 def test_a_filter_that_makes_no_sense_is_refused(inbox: SqlInbox, wanted: dict[str, object]) -> None:
     with pytest.raises(RuleError):
-        inbox.find(**wanted)  # type: ignore[arg-type]
+        inbox.find(**wanted)
 
 
 def test_the_backlog_counts_by_kind(inbox: SqlInbox, clock: ManualClock) -> None:
@@ -538,7 +538,7 @@ def test_strangers_are_kept_again_once_the_store_is_back(inbox: SqlInbox) -> Non
     lane._max_waiting, usual = 0, lane._max_waiting  # a full queue refuses
     stranger(1)
     lane._max_waiting = usual
-    lane._commit, commits = away, lane._commit  # type: ignore[method-assign]
+    lane._commit, commits = away, lane._commit
     stranger(2)
     with pytest.raises(StoreError):
         inbox._do(lambda _: None).result(30)
@@ -586,7 +586,7 @@ def test_a_type_has_one_handler(inbox: SqlInbox) -> None:
         inbox.handler(DataPush)(keep)
     inbox.handler(ExecutionReport, attempts=3)(lambda *_: None)
     with pytest.raises(RuleError, match="dead letters"):
-        inbox.handler(int)  # type: ignore[call-overload]
+        inbox.handler(int)
     with pytest.raises(RuleError, match="HandOut has no patience"):
         inbox.handler(DataPush, patience=3)
 

@@ -210,7 +210,7 @@ def flask_app(inbox: SqlInbox) -> Any:
     from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
     app = Flask("partner")
-    app.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+    app.wsgi_app = DispatcherMiddleware(
         app.wsgi_app, {"/mosvpp": wsgi(inbox, verifier=VERIFIER, quarantine=True)}
     )
     return app
@@ -224,7 +224,7 @@ def django_app(inbox: SqlInbox) -> Any:
     if not settings.configured:
         settings.configure(ALLOWED_HOSTS=["127.0.0.1"], ROOT_URLCONF="no_urls", SECRET_KEY="x", USE_TZ=True)
         sys.modules["no_urls"] = type(sys)("no_urls")
-        sys.modules["no_urls"].urlpatterns = []  # type: ignore[attr-defined]
+        sys.modules["no_urls"].urlpatterns = []
         django.setup()
     site, ours = WSGIHandler(), wsgi(inbox, verifier=VERIFIER, quarantine=True)
 

@@ -32,7 +32,7 @@ NEVER_SECRET = "nothing here is secret"
 
 
 def put(inbox: SqlInbox, body: bytes, **more: object) -> None:
-    inbox.put(new(body, at=inbox.now(), **more)).result(PATIENCE_S)  # type: ignore[arg-type]
+    inbox.put(new(body, at=inbox.now(), **more)).result(PATIENCE_S)
 
 
 # Metrics
@@ -105,7 +105,7 @@ def test_metrics_are_served_where_wanted(make_inbox: InboxFactory) -> None:
         return {"type": "http.request", "body": push_body()}
 
     async def send(message: object) -> None:
-        sent.append(message)  # type: ignore[arg-type]
+        sent.append(message)
 
     scope = {"type": "http", "client": None, "headers": [(b"x-api-key", SECRET.encode())]}
     asyncio.run(app({**scope, "method": "POST", "path": "/data-push"}, receive, send))

@@ -75,7 +75,7 @@ def test_a_line_keeps_its_connection_and_leaves_nothing_open_when_work_fails(dat
     for in_one_statement in (False, True):
         with pytest.raises(StoreError):
             line.commit(lambda c: add(c, "a"), in_one_statement=in_one_statement)
-        line.commit(lambda c: add(c, f"after {in_one_statement}"), in_one_statement=in_one_statement)  # noqa: B023
+        line.commit(lambda c: add(c, f"after {in_one_statement}"), in_one_statement=in_one_statement)  # noqa: B023  called before the loop goes on
     assert names(database) == ["a", "after False", "after True", "b", "c", "d"]
     line.close()
 
@@ -314,7 +314,7 @@ def test_a_step_that_fails_changes_nothing(store_url: str) -> None:
     first.close()
     broken = Schema(
         "things", TABLES, (_second_step, lambda connection: connection.exec_driver_sql("nonsense"))
-    )  # type: ignore[arg-type,return-value]
+    )
     with pytest.raises(StoreError):
         Database(store_url, broken).open()
     now = Database(store_url, schema(2))
@@ -385,7 +385,7 @@ def group(recorder: Recorder) -> Iterator[Callable[..., GroupCommit[int, int]]]:
     made: list[GroupCommit[int, int]] = []
 
     def make(**limits: int) -> GroupCommit[int, int]:
-        made.append(GroupCommit(recorder, **limits))  # type: ignore[arg-type]
+        made.append(GroupCommit(recorder, **limits))
         return made[-1]
 
     yield make

@@ -111,7 +111,7 @@ def test_an_export_that_fails_leaves_nothing_behind(
     with pytest.raises(KeyboardInterrupt):
         export_file(inbox, file, on_progress=fail)
     with pytest.raises(RuleError, match="filter"):
-        export_file(inbox, file, colour="red")  # type: ignore[call-arg]
+        export_file(inbox, file, colour="red")
     assert list(file.parent.iterdir()) == []
     told: list[int] = []
     assert export_file(inbox, file, on_progress=told.append) == 2

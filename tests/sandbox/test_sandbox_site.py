@@ -492,7 +492,7 @@ def test_a_long_absence_is_made_up_for_in_few_steps_and_without_pushes() -> None
         steps += 1
         step(begin, seconds)
 
-    plant.step = counted  # type: ignore[method-assign]
+    plant.step = counted
     story.site.hurry(MIDNIGHT + 3 * 24 * HOUR)
     story.until(3 * 24)
     (result,) = story.results()

@@ -88,7 +88,7 @@ def hello(root: Path, *arguments: str, ensurepip: bool = False) -> subprocess.Co
 
     Without ensurepip a set-up takes 1 s instead of 3.
     """
-    python = sys._base_executable  # type: ignore[attr-defined]
+    python = sys._base_executable
     site = {} if ensurepip else {"PYTHONPATH": str(root / "site")}
     return subprocess.run(
         [python, root / "scripts" / "hello.py", *arguments],

@@ -166,7 +166,7 @@ def test_a_client_belongs_to_one_event_loop() -> None:
         async def submit_and_close() -> None:
             await submit()
             await submit()
-            await client._transport._pool.aclose()  # type: ignore[attr-defined]
+            await client._transport._pool.aclose()
 
         asyncio.run(submit_and_close())
         with pytest.raises(errors.RuleError, match="event loop") as caught:

@@ -20,7 +20,7 @@ def test_power_based_commands_carry_power(word: str) -> None:
     assert WITH_POWER[word]("20000", 5 * kW) == DeviceCommand(
         device_id="20000",
         action=word,
-        power=5 * kW,  # type: ignore[arg-type]
+        power=5 * kW,
     )
 
 
@@ -65,4 +65,4 @@ def test_commands_round_trip_through_json(device_id: str, watts: float) -> None:
 
 def test_a_command_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
-        commands.turn_on("1").device_id = "2"  # type: ignore[misc]
+        commands.turn_on("1").device_id = "2"

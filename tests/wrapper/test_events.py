@@ -163,7 +163,7 @@ def test_executed_power_needs_a_unit_of_power_and_no_sign(
         ),
     ):
         assert result.executed_power == power
-        assert power is None or result.executed_power.unit == unit  # type: ignore[union-attr]
+        assert power is None or result.executed_power.unit == unit
 
 
 def test_an_id_of_the_sender_breaks_no_line_of_a_log() -> None:

@@ -166,7 +166,7 @@ def test_the_path_before_every_operation() -> None:
 
 # --- a second opinion on bodies of any kind
 
-instants = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+instants = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  without an offset on purpose
 
 
 def spelled(when: datetime) -> st.SearchStrategy[str]:

@@ -77,8 +77,8 @@ def echoes(
 def test_an_echoed_key_is_cut_out(clients: Clients, status: int, spelling: str) -> None:
     for operation in outgoing.CALLS:
         client = clients.make(
-            lambda request: echoes(request, status, SPELLINGS[spelling], good_body(operation)),  # noqa: B023
-            on_drift=lambda drift: told.append(repr(drift)),  # noqa: B023
+            lambda request: echoes(request, status, SPELLINGS[spelling], good_body(operation)),  # noqa: B023  called before the loop goes on
+            on_drift=lambda drift: told.append(repr(drift)),  # noqa: B023  called before the loop goes on
         )
         told: list[str] = []
         try:
@@ -225,7 +225,7 @@ def test_the_walk_finds_what_is_there() -> None:
     with pytest.raises(AssertionError):
         result_is_clean([f"x{KEY}"])
     with pytest.raises(AssertionError):
-        result_is_clean(errors.RejectedError("x", request=REQUEST, retry_after=KEY))  # type: ignore[arg-type]
+        result_is_clean(errors.RejectedError("x", request=REQUEST, retry_after=KEY))
 
 
 def test_a_client_shows_nothing(clients: Clients) -> None:
@@ -282,8 +282,8 @@ def test_every_outcome_is_clean_and_survives_pickling(clients: Clients, operatio
     try:
         result = call(clients.make(Server(failures()[index])), operation)
     except errors.MosVPPError as error:
-        assert error.__cause__ is None  # noqa: PT017
-        assert error.__context__ is None  # noqa: PT017
+        assert error.__cause__ is None  # noqa: PT017  whichever error came
+        assert error.__context__ is None  # noqa: PT017  whichever error came
         if clients.kind == "Client":
             result_is_clean(error)
         error.__traceback__ = None

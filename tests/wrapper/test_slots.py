@@ -36,7 +36,7 @@ def test_every_event_type_has_a_builder() -> None:
 
 def test_restore_takes_no_power() -> None:
     with pytest.raises(TypeError):
-        restore(power=5 * kW, start=MIDNIGHT, duration=HOUR, priority=10)  # type: ignore[call-arg]
+        restore(power=5 * kW, start=MIDNIGHT, duration=HOUR, priority=10)
     with pytest.raises(errors.RuleError) as caught:
         restore(start=MIDNIGHT, duration=HOUR, priority=10).replace(power=5 * kW)
     assert caught.value.path == "power"
@@ -55,7 +55,7 @@ def test_a_power_without_a_unit_is_refused(word: str, power: Any) -> None:
 
 def test_there_is_no_default_priority() -> None:
     with pytest.raises(TypeError):
-        discharge(5 * kW, start=MIDNIGHT, duration=HOUR)  # type: ignore[call-arg]
+        discharge(5 * kW, start=MIDNIGHT, duration=HOUR)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_there_is_no_default_priority() -> None:
         ("cancelled", 0),
         ("start", "2024-01-05T00:00:00Z"),
         ("start", 1704412800),
-        ("start", datetime(2024, 1, 5)),  # noqa: DTZ001
-        ("end", datetime(2024, 1, 5, 1)),  # noqa: DTZ001
+        ("start", datetime(2024, 1, 5)),  # noqa: DTZ001  without an offset on purpose
+        ("end", datetime(2024, 1, 5, 1)),  # noqa: DTZ001  without an offset on purpose
         ("end", MIDNIGHT.date()),
         ("event_type", "explode"),
         ("event_type", None),
@@ -183,9 +183,9 @@ def test_cancelling_changes_nothing_else() -> None:
 
 def test_a_slot_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
-        slot().priority = 2  # type: ignore[misc]
+        slot().priority = 2
     with pytest.raises(AttributeError):
-        del slot().priority  # type: ignore[misc]
+        del slot().priority
 
 
 def test_slots_are_compared_by_value_and_can_be_keys() -> None:

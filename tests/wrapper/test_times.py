@@ -20,7 +20,7 @@ BERLIN = "Europe/Berlin"
         ("2026-01-05 03:30", BERLIN, None, "2026-01-05T02:30:00Z"),
         ("2026-07-05T03:30", BERLIN, None, "2026-07-05T01:30:00Z"),
         (" 2026-07-05T03:30:15.9 ", BERLIN, None, "2026-07-05T01:30:15Z"),
-        (datetime(2026, 7, 5, 3, 30), BERLIN, None, "2026-07-05T01:30:00Z"),  # noqa: DTZ001
+        (datetime(2026, 7, 5, 3, 30), BERLIN, None, "2026-07-05T01:30:00Z"),  # noqa: DTZ001  without an offset on purpose
         ("2026-07-05 03:30", ZoneInfo("America/New_York"), None, "2026-07-05T07:30:00Z"),
         ("2026-07-05 03:30", "Asia/Kathmandu", None, "2026-07-04T21:45:00Z"),
         ("2026-07-05", "UTC", None, "2026-07-05T00:00:00Z"),
@@ -76,7 +76,7 @@ def test_a_local_time_that_leaves_a_doubt_is_refused(
 
 
 @given(
-    st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001
+    st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001  without an offset on purpose
     st.sampled_from([BERLIN, "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]),
     st.sampled_from([0, 1]),
 )
@@ -99,7 +99,7 @@ def test_an_instant_is_a_datetime(when: Any) -> None:
 
 def test_an_instant_is_aware_and_in_range_and_cut_to_seconds() -> None:
     with pytest.raises(RuleError, match="no time zone"):
-        to_instant(datetime(2026, 7, 5), path="start")  # noqa: DTZ001
+        to_instant(datetime(2026, 7, 5), path="start")  # noqa: DTZ001  without an offset on purpose
     ahead = timezone(timedelta(hours=14))
     with pytest.raises(RuleError, match="out of range"):
         to_instant(datetime(1, 1, 1, tzinfo=ahead), path="start")
@@ -150,7 +150,7 @@ def test_what_is_no_time_is_a_value_error(text: str) -> None:
     [
         ("0001-01-01 00:00", "Asia/Tokyo"),
         ("9999-12-31 23:59", "America/Los_Angeles"),
-        (datetime(1, 1, 1), "Asia/Tokyo"),  # noqa: DTZ001
+        (datetime(1, 1, 1), "Asia/Tokyo"),  # noqa: DTZ001  without an offset on purpose
     ],
 )
 def test_a_local_time_beyond_the_years_of_utc_is_refused(when: Any, tz: str) -> None:

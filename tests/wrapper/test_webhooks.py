@@ -675,7 +675,7 @@ def test_wrong_arguments_are_a_fault_of_the_caller_even_before_the_sender_is_ver
 
 def test_the_error_for_text_says_what_to_pass() -> None:
     with pytest.raises(RuleError, match=r"raw bytes as they arrived.*not a str"):
-        webhooks.parse("{}", HEADERS, verifier=VERIFIER)  # type: ignore[arg-type]
+        webhooks.parse("{}", HEADERS, verifier=VERIFIER)
 
 
 def test_a_delivery_is_read_from_deep_in_the_stack() -> None:

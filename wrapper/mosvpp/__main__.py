@@ -11,8 +11,8 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line, or say what to install for it."""
     try:
-        import rich  # noqa: F401
-        import typer  # noqa: F401
+        import rich  # noqa: F401  to import it is the test
+        import typer  # noqa: F401  to import it is the test
     except ImportError:
         sys.stderr.write("The mosvpp command needs the extra `cli`: pip install 'mosvpp[cli]'\n")
         sys.exit(2)

@@ -75,7 +75,7 @@ async def send_async(
                 response = await transport.handle_async_request(_prepared(url, attempt, timeout))
                 async with aclosing(response):
                     course.begin(response)
-                    chunks = aiter(response.stream)  # type: ignore[arg-type]
+                    chunks = aiter(response.stream)  # type: ignore[arg-type]  # an async one gives an async one
                     async for chunk in chunks:
                         if not course.take(chunk):
                             if isinstance(chunks, AsyncGenerator):

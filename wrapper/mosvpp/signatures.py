@@ -279,8 +279,8 @@ def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:
     for name in ("multi_items", "items"):
         method = getattr(headers, name, None)
         if method is not None:
-            return method()  # type: ignore[no-any-return]
-    return headers  # type: ignore[no-any-return]
+            return method()  # type: ignore[no-any-return]  # whoever unpacks it finds out
+    return headers  # type: ignore[no-any-return]  # the same
 
 
 def _by_name(headers: Any) -> dict[str, Any] | None:
@@ -313,7 +313,7 @@ def _lower(name: object) -> str:
     """A name in lower case. Only ASCII has cases here: the Kelvin sign is no k."""
     if isinstance(name, str):  # or what frameworks derive from it
         return str.lower(name) if name.isascii() else name.translate(_LOWER)
-    return str(name, "latin-1").translate(_LOWER)  # type: ignore[call-overload,no-any-return]
+    return str(name, "latin-1").translate(_LOWER)  # type: ignore[call-overload,no-any-return]  # else a TypeError
 
 
 def _several(value: object) -> Sequence[object]:

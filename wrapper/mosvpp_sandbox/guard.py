@@ -78,7 +78,7 @@ class _Guarded(BaseRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return self._route.matches(scope)
 
-    def url_path_for(self, name: str, /, **path_params: object) -> object:  # type: ignore[override]
+    def url_path_for(self, name: str, /, **path_params: object) -> object:  # type: ignore[override]  # as the route has it
         return self._route.url_path_for(name, **path_params)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -306,7 +306,7 @@ def test_everybody_can_use_it(watched: Watched, shown: Sandbox, screenshots: Pat
         expect(figure.locator("canvas")).to_have_count(1)
     assert watched.complaints == []
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         for size, viewport in (("desk", DESK), ("phone", PHONE)):
             page.set_viewport_size(viewport)
             assert page.evaluate(TOO_WIDE) <= 0, size

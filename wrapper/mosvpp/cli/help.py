@@ -22,6 +22,6 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """The same for a group of commands."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: D102
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: D102  see Command
         super().format_help(ctx, formatter)
         print_exit_codes()

@@ -106,7 +106,7 @@ async def serving(app: Any, server: str, where: Listening) -> AsyncIterator[asyn
 
 
 async def _until_it_listens(where: Listening, task: asyncio.Task[Any]) -> None:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(where.host, where.host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(where.host, where.host)  # noqa: S104  compared, not listened at
     while not task.done():
         try:
             _, writer = await asyncio.open_connection(host, where.port)

@@ -136,7 +136,7 @@ class Terminal:
             _close_quietly(sys.stdout)
         except OSError as error:
             self._lose_stdout(error)
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            print(text, file=sys.stderr, flush=True)  # noqa: T201  where stdout cannot take it
 
     def _lose_stdout(self, error: OSError) -> None:
         """Go on with stderr: what was sent stays sent, and whoever sent it needs its ids."""

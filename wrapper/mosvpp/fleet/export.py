@@ -20,7 +20,7 @@ from mosvpp.errors import RuleError
 from .telemetry import Telemetry
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow has no types
 
 __all__ = ["arrow_reader", "export"]
 
@@ -124,10 +124,10 @@ def _repeated(pa: Any, words: list[str | None], lengths: list[int]) -> Any:
 
 def _writer(path: Path, schema: Any) -> Any:
     if path.suffix == ".csv":
-        import pyarrow.csv  # type: ignore[import-untyped]
+        import pyarrow.csv  # type: ignore[import-untyped]  # see above
 
         return pyarrow.csv.CSVWriter(path, schema)
-    import pyarrow.parquet  # type: ignore[import-untyped]
+    import pyarrow.parquet  # type: ignore[import-untyped]  # see above
 
     return pyarrow.parquet.ParquetWriter(path, schema, compression="zstd")
 

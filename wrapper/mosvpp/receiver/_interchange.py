@@ -228,7 +228,7 @@ def _read_line(line: bytes, number: int) -> StoredDelivery:
         read = _decode_line(line)
         body = b64decode(read.body, validate=True)
         if not _is_whole(read):
-            raise ValueError("a time has no offset")  # noqa: TRY301
+            raise ValueError("a time has no offset")  # noqa: TRY301  as if reading had failed
         read_key(read.key)
     except (msgspec.DecodeError, UnicodeDecodeError, Base64Error, ValueError, RecursionError) as error:
         msg = f"line {number} is no exported delivery: {_why(line, error)}"

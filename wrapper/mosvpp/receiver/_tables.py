@@ -134,7 +134,7 @@ forwarding = Table(
 event.listen(
     work,
     "after_create",
-    DDL(  # type: ignore[no-untyped-call]
+    DDL(  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it without types
         "CREATE TRIGGER mosvpp_queue AFTER INSERT ON mosvpp_deliveries BEGIN "
         "INSERT INTO mosvpp_work (seq, kind, molecule_id, state, due_at) "
         "VALUES (NEW.seq, NEW.kind, NEW.molecule_id, 'waiting', NEW.received_at); END"

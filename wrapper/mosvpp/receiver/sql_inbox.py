@@ -78,11 +78,11 @@ _of_the_parent: list[_Lanes | None] = []  # kept, so that nothing closes what th
 def _forget_lanes() -> None:
     """A forked process has everything that its parent had, except the threads: it opens the stores anew."""
     for inbox in _inboxes:
-        _of_the_parent.append(inbox._lanes)  # noqa: SLF001
-        inbox._lanes = None  # noqa: SLF001
-        inbox._database.forget()  # noqa: SLF001
-        inbox._opening = threading.Lock()  # noqa: SLF001
-        inbox._ring = _quarantine.Ring(inbox._ring.size, inbox._noted_strangers)  # noqa: SLF001
+        _of_the_parent.append(inbox._lanes)  # noqa: SLF001  it belongs to the same module
+        inbox._lanes = None  # noqa: SLF001  it belongs to the same module
+        inbox._database.forget()  # noqa: SLF001  it belongs to the same module
+        inbox._opening = threading.Lock()  # noqa: SLF001  it belongs to the same module
+        inbox._ring = _quarantine.Ring(inbox._ring.size, inbox._noted_strangers)  # noqa: SLF001  it belongs to the same module
 
 
 if hasattr(os, "register_at_fork"):
@@ -136,7 +136,7 @@ class SqlInbox(Inbox):
     def open(self) -> None:  # noqa: D102  see Inbox
         self._open_lanes()
 
-    def close(self) -> None:  # noqa: D102
+    def close(self) -> None:  # noqa: D102  see Inbox
         with self._opening:
             lanes, self._lanes = self._lanes, None
             if lanes is not None:
@@ -200,10 +200,10 @@ class SqlInbox(Inbox):
 
     # Storing
 
-    def put(self, delivery: NewDelivery) -> Pending[bool]:  # noqa: D102
+    def put(self, delivery: NewDelivery) -> Pending[bool]:  # noqa: D102  see Inbox
         return self._open_lanes().receiving.submit(row_of(delivery), size=len(delivery.body))
 
-    def check(self) -> Pending[None]:  # noqa: D102
+    def check(self) -> Pending[None]:  # noqa: D102  see Inbox
         def write(connection: Connection) -> None:
             connection.execute(marks.delete().where(marks.c.name == "check"))
             connection.execute(marks.insert().values(name="check", value=0))
@@ -212,25 +212,25 @@ class SqlInbox(Inbox):
 
     # Handing out
 
-    def claim(self, claim: Claim) -> Pending[list[StoredDelivery]]:  # noqa: D102
+    def claim(self, claim: Claim) -> Pending[list[StoredDelivery]]:  # noqa: D102  see Inbox
         return self._open_lanes().working.submit(claim)
 
-    def finish(self, delivery: StoredDelivery) -> Pending[bool]:  # noqa: D102
+    def finish(self, delivery: StoredDelivery) -> Pending[bool]:  # noqa: D102  see Inbox
         return self._open_lanes().working.submit(_Finish(delivery))
 
-    def settle(self, delivery: StoredDelivery, verdict: Verdict) -> Pending[bool]:  # noqa: D102
+    def settle(self, delivery: StoredDelivery, verdict: Verdict) -> Pending[bool]:  # noqa: D102  see Inbox
         return self._do(lambda connection: _queue.settle(connection, delivery, verdict, self.now()))
 
-    def bury(self, stored: StoredDelivery, verdict: Verdict) -> Pending[bool]:  # noqa: D102
+    def bury(self, stored: StoredDelivery, verdict: Verdict) -> Pending[bool]:  # noqa: D102  see Inbox
         return self._do(lambda connection: _queue.bury(connection, stored, verdict, self.now()))
 
-    def renew(self, handed: Sequence[StoredDelivery], lease: timedelta) -> Pending[set[int]]:  # noqa: D102
+    def renew(self, handed: Sequence[StoredDelivery], lease: timedelta) -> Pending[set[int]]:  # noqa: D102  see Inbox
         several = list(handed)
         return self._do(lambda connection: _queue.renew(connection, several, self.now() + lease))
 
     # Looking and tidying
 
-    def find(  # noqa: D102
+    def find(  # noqa: D102  see Inbox
         self,
         *,
         after: int | None = None,
@@ -258,10 +258,10 @@ class SqlInbox(Inbox):
             after = page[-1].seq
             left = None if left is None else left - len(page)
 
-    def count(self, **wanted: Unpack[Filter]) -> int:  # noqa: D102
+    def count(self, **wanted: Unpack[Filter]) -> int:  # noqa: D102  see Inbox
         return self._count_matching(_inspection.matching(wanted))
 
-    def requeue(  # noqa: D102
+    def requeue(  # noqa: D102  see Inbox
         self, *, only_count: bool = False, on_progress: OnProgress | None = None, **wanted: Unpack[Filter]
     ) -> int:
         chosen: Filter = wanted or {"state": "dead"}
@@ -275,7 +275,7 @@ class SqlInbox(Inbox):
         self.bell.ring()
         return count
 
-    def purge(  # noqa: D102
+    def purge(  # noqa: D102  see Inbox
         self,
         *,
         older_than: timedelta,
@@ -318,37 +318,37 @@ class SqlInbox(Inbox):
         now = self.now()
         self._page_by_page(lambda connection, after: _inspection.roll_up_page(connection, after, now))
 
-    def backlog(self) -> dict[str, Backlog]:  # noqa: D102
+    def backlog(self) -> dict[str, Backlog]:  # noqa: D102  see Inbox
         self._open_lanes()
         with self._database.read() as connection:
             return _inspection.backlog(connection)
 
-    def sites(self) -> list[Site]:  # noqa: D102
+    def sites(self) -> list[Site]:  # noqa: D102  see Inbox
         self._roll_up()
         with self._database.read() as connection:
             return _inspection.all_sites(connection)
 
-    def silent(self, *, older_than: timedelta) -> list[Site]:  # noqa: D102
+    def silent(self, *, older_than: timedelta) -> list[Site]:  # noqa: D102  see Inbox
         since = _before(self.now(), older_than)
         return [site for site in self.sites() if site.last_push_at < since]
 
-    def silence(self, *, older_than: timedelta) -> Silence:  # noqa: D102
+    def silence(self, *, older_than: timedelta) -> Silence:  # noqa: D102  see Inbox
         since = _before(self.now(), older_than)
         self._roll_up()
         with self._database.read() as connection:
             return _inspection.silence(connection, since)
 
-    def forget_site(self, molecule_id: str) -> bool:  # noqa: D102
+    def forget_site(self, molecule_id: str) -> bool:  # noqa: D102  see Inbox
         self._roll_up()
         return self._do(lambda connection: _inspection.forget_site(connection, molecule_id)).result()
 
-    def restore(self, batch: Sequence[StoredDelivery]) -> int:  # noqa: D102
+    def restore(self, batch: Sequence[StoredDelivery]) -> int:  # noqa: D102  see Inbox
         several = list(batch)
         return self._do(lambda connection: _interchange.restore(connection, several, self.now())).result()
 
     # The quarantine
 
-    def quarantine(  # noqa: D102
+    def quarantine(  # noqa: D102  see Inbox
         self, kind: Kind, body: bytes, headers: dict[str, str], *, reason: str, delivery_id: bytes | None
     ) -> None:
         stranger = Quarantined(
@@ -366,17 +366,11 @@ class SqlInbox(Inbox):
     def _noted_strangers(self, count: int, error: BaseException | None) -> None:
         if error is None:
             self.counters.count_quarantined(count)
-            return
-        passed_over = self.complaints.due(f"not_quarantined {error}")
-        if passed_over is not None:
-            _log.error(
-                "what unrecognised senders sent could not be kept aside: %s%s",
-                error,
-                f"; {passed_over:,} more since the last line like this" if passed_over else "",
-                extra={"reason": "not_quarantined", "count": passed_over + 1},
-            )
+        else:
+            told = f"what unrecognised senders sent could not be kept aside: {error}"
+            self.complaints.log_error(_log, "not_quarantined", told, reason="not_quarantined")
 
-    def quarantined(self, seqs: Iterable[int] | None = None) -> Iterator[Quarantined]:  # noqa: D102
+    def quarantined(self, seqs: Iterable[int] | None = None) -> Iterator[Quarantined]:  # noqa: D102  see Inbox
         self._open_lanes()
         if seqs is None:
             with self._database.read() as connection:
@@ -386,7 +380,7 @@ class SqlInbox(Inbox):
                 found = _quarantine.kept(connection, page)
             yield from found
 
-    def release(self, seqs: Iterable[int]) -> int:  # noqa: D102
+    def release(self, seqs: Iterable[int]) -> int:  # noqa: D102  see Inbox
         count = 0
         for page in _quarantine.in_pages(seqs):
             count += self._do(partial(_quarantine.release, seqs=page)).result()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from .play import Line
     from .script import Scenario
 
@@ -75,15 +77,13 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if broken else 0
 
 
-def _list(console: object, scenarios: object) -> None:
-    from rich.console import Console
+def _list(console: Console, scenarios: Iterable[Scenario]) -> None:
     from rich.table import Table
 
-    assert isinstance(console, Console)
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("scenario", no_wrap=True)
     table.add_column("shows")
-    for scenario in scenarios:  # type: ignore[attr-defined]
+    for scenario in scenarios:
         table.add_row(scenario.name, scenario.title)
     console.print(table)
     console.print("\npython -m mosvpp_sandbox run NAME…, or a YAML file of your own", style="dim")
